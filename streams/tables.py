@@ -25,7 +25,7 @@ from streams.engine import Batch
 Value = TypeVar("Value")
 
 
-class Table(Struct, frozen=True, Generic[Value]):
+class Table(Struct, Generic[Value], frozen=True):
     """One table: its name, and how its values are written and read."""
 
     name: str
