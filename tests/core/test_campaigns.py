@@ -1,0 +1,254 @@
+import copy
+
+import pytest
+
+from streams.core.campaigns import (
+    FixedPoints,
+    MemberLimit,
+    PercentOff,
+    Reward,
+    SetOff,
+    Threshold,
+    load_campaign,
+)
+from streams.core.grammar import DocumentError
+from streams.core.programme import PointUnit, Redemption, load_programme
+
+PROGRAMME = {
+    "programme": "club",
+    "version": 1,
+    "zone": "Europe/Moscow",
+    "points": {"bonus": {"unit": 100, "value": 100}, "star": {"unit": 50, "value": 10}},
+    "discount_lanes": ["brand", ["group", "city"], "coupon"],
+    "points_lanes": ["base", "promo"],
+}
+SPRING = {
+    "campaign": "columbia-spring",
+    "version": 3,
+    "title": "Columbia spring weekends",
+    "runs": {
+        "from": "2026-03-02",
+        "until": "2026-03-09",
+        "weekdays": ["fri", "sat", "sun"],
+        "hours": ["10:00", "22:00"],
+    },
+    "who": {"any": [{"tier": ["silver", "gold"]}, {"birthday": {"before": 7, "after": 7}}]},
+    "where": {"country": "RU", "not": {"store": ["S-0417", "S-0420"]}},
+    "goods": {"brand": ["Columbia", "Sorel"], "size": {"from": 38}, "not": {"outlet": True}},
+    "basket": {"net": {"from": 500000}, "payment": ["card"]},
+    "gives": {"percent_off": 1500},
+    "lane": "brand",
+    "not_with": ["clearance"],
+    "limits": {"receipt": {"amount": 150000}},
+}
+BIRTHDAY_GIFT = {
+    "campaign": "birthday-gift",
+    "version": 1,
+    "who": {"birthday": {"before": 3, "after": 3}},
+    "gives": {"points": 300},
+    "lane": "base",
+    "lot": {"class": "birthday", "delay": {"days": 1}, "valid": {"days": 30, "from": "event"}},
+    "limits": {"member": [{"per": "birthday", "uses": 1}], "campaign": {"amount": 100000}},
+}
+
+
+def programme(**changes):
+    """Read the programme of these tests with *changes*."""
+    return load_programme({**PROGRAMME, **changes})
+
+
+def test_the_worked_example_is_read_whole():
+    """Every part of the document of promotions.md §2 has its place."""
+    campaign = load_campaign(SPRING, programme())
+
+    assert campaign.kind == "discount"
+    assert campaign.gives == PercentOff(1500)
+    assert campaign.lane_index == 0
+    assert campaign.runs.weekdays == (4, 5, 6)
+    assert campaign.runs.hours == (600, 1320)
+    assert campaign.basket.net == Threshold(500000)
+    assert campaign.basket.payment == ("card",)
+    assert campaign.limits.receipt_amount == 150000
+    assert campaign.when_short == "cut"
+    assert campaign.titles == {"": "Columbia spring weekends"}
+    assert [len(c.dnf) for c in (campaign.who, campaign.where, campaign.goods)] == [2, 1, 1]
+
+
+def test_an_accrual_has_its_lane_after_all_discount_lanes():
+    """Four discount lanes come before; amounts are points."""
+    campaign = load_campaign(BIRTHDAY_GIFT, programme())
+
+    assert campaign.kind == "accrual"
+    assert campaign.gives == FixedPoints(300)
+    assert campaign.lane_index == 4
+    assert campaign.limits.member == (MemberLimit("birthday", 1),)
+    assert campaign.lot.class_ == "birthday"
+    assert campaign.birthday is not None
+
+
+def test_a_set_knows_its_groups_and_reward():
+    """Second at half price: take 2, percent 50, cheapest 1."""
+    gives = {"set": [{"take": 2}], "reward": {"percent": 5000, "of": {"cheapest": 1}}}
+    campaign = load_campaign({**SPRING, "gives": gives}, programme())
+
+    assert isinstance(campaign.gives, SetOff)
+    assert campaign.gives.groups[0].take == 2
+    assert campaign.gives.reward == Reward(percent=5000, cheapest=1)
+
+
+def test_the_programme_has_defaults_for_all_it_does_not_say():
+    """Two currencies, no redemption section."""
+    read = programme()
+
+    assert read.redemption == Redemption("bonus")
+    assert read.points["star"] == PointUnit(50, 10)
+    assert read.discount_lanes == (("brand",), ("group", "city"), ("coupon",))
+    assert read.lanes == ("brand", "group", "city", "coupon")
+    assert (read.nodes, read.quote_minutes, read.exponent) == (5000, 15, 2)
+
+
+def test_budget_short_of_the_programme_holds_where_the_campaign_is_silent():
+    """Nothing means skip; the campaign's own word wins."""
+    short = programme(ledger={"budget_short": "nothing"})
+    own = {**SPRING, "limits": {"when_short": "cut"}}
+
+    assert load_campaign(SPRING, short).when_short == "skip"
+    assert load_campaign(own, short).when_short == "cut"
+
+
+def changed(document, path, value):
+    """Copy *document* with *value* at *path*; KeyError deletes."""
+    copied = copy.deepcopy(document)
+    inner = copied
+    for step in path[:-1]:
+        inner = inner[step]
+    if value is KeyError:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return copied
+
+
+# Path changed, new value, path of the fault, words of the message.
+WRONG_CAMPAIGNS = [
+    (("wer",), {}, ("wer",), "did you mean where|did you mean who|known here"),
+    (("campaign",), "Spring!", ("campaign",), "an id of a-z"),
+    (("campaign",), KeyError, (), "campaign is missing"),
+    (("version",), 0, ("version",), "from 1"),
+    (("version",), True, ("version",), "whole number"),
+    (("version",), 1.0, ("version",), "whole number"),
+    (("lane",), "brands", ("lane",), "did you mean brand"),
+    (("lane",), "base", ("lane",), "discount_lanes"),
+    (("gives",), {}, ("gives",), "exactly one of"),
+    (("gives",), {"percent_off": 1, "basket_off": 2}, ("gives",), "percent_off and basket_off"),
+    (("gives", "percent_off"), 10001, ("gives", "percent_off"), "basis points"),
+    (("gives", "percent_off"), 15.0, ("gives", "percent_off"), "whole number"),
+    (("gives",), {"set": [{"take": 2}]}, ("gives",), "a set wants a reward"),
+    (
+        ("gives",),
+        {"set": [{"take": 2}], "reward": {"percent": 1, "of": {"cheapest": 3}}},
+        ("gives", "reward", "of"),
+        "2 pieces",
+    ),
+    (
+        ("gives",),
+        {"set": [{"take": 2}], "reward": {"percent": 1, "of": {"group": 2}}},
+        ("gives", "reward", "of"),
+        "1 groups",
+    ),
+    (("gives",), {"percent_off": 1, "reward": {"price": 1}}, ("gives", "reward"), "only a set"),
+    (("limits", "receipt", "sets"), 2, ("limits", "receipt", "sets"), "only a set"),
+    (("limits", "receipt", "amount"), -1, ("limits", "receipt", "amount"), "from 0"),
+    (("limits", "member"), [{"per": "year", "uses": 1}], ("limits", "member", 0, "per"), "known"),
+    (("limits", "member"), [{"per": "day"}], ("limits", "member", 0), "none of them"),
+    (("runs", "from"), "2026-02-30", ("runs", "from"), "2026-02-30"),
+    (("runs", "until"), "2026-03-02", ("runs", "until"), "not after from"),
+    (("runs", "hours"), ["10:00", "10:00"], ("runs", "hours"), "the same"),
+    (("runs", "hours"), ["10:00", "25:00"], ("runs", "hours", 1), "time of day"),
+    (("runs", "hours"), ["10:00"], ("runs", "hours"), "1 entries"),
+    (("runs", "weekdays"), ["monday"], ("runs", "weekdays", 0), "did you mean mon"),
+    (("basket", "net"), {"from": 1, "above": 1}, ("basket", "net"), "exactly one"),
+    (("basket", "quantity"), {"from": 1, "base": "list"}, ("basket", "quantity", "base"), "base"),
+    (("goods", "size"), 4.5, ("goods", "size"), "decimal"),
+    (("lot",), {}, ("lot",), "unknown key"),
+    (("currency",), "star", ("currency",), "unknown key"),
+    (("title",), {"english": "x"}, ("title", "english"), "language"),
+    (("title",), "", ("title",), "text"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "at", "message"), WRONG_CAMPAIGNS)
+def test_a_wrong_campaign_says_where_and_what_would_be_right(path, value, at, message):
+    """Each row spoils one place of the worked example."""
+    with pytest.raises(DocumentError, match=message) as caught:
+        load_campaign(changed(SPRING, path, value), programme())
+
+    assert caught.value.path == at
+
+
+WRONG_GIFTS = [
+    (("currency",), "stars", ("currency",), "did you mean star"),
+    (("who",), {"tier": "gold"}, ("limits", "member", 0), "per birthday"),
+    (("lot", "valid"), {"yearly": "02-30"}, ("lot", "valid", "yearly"), "no day"),
+    (("lot", "valid"), {"days": 1, "at_least": 1}, ("lot", "valid", "at_least"), "yearly"),
+    (("lot", "delay"), {"days": 1, "hours": 1}, ("lot", "delay"), "exactly one"),
+    (("lot", "spendable_on"), {"a": {"frm": 1}}, ("lot", "spendable_on", "a"), "'frm'"),
+    (("gives",), {"points_per": {"points": 1, "each": 0}}, ("gives", "points_per", "each"), "1"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "at", "message"), WRONG_GIFTS)
+def test_a_wrong_accrual_says_where_and_what_would_be_right(path, value, at, message):
+    """Each row spoils one place of the birthday gift."""
+    with pytest.raises(DocumentError, match=message) as caught:
+        load_campaign(changed(BIRTHDAY_GIFT, path, value), programme())
+
+    assert caught.value.path == at
+
+
+def test_all_faults_of_a_document_are_told_at_once():
+    """Nobody wants to mend a document fault by fault."""
+    wrong = changed(changed(SPRING, ("lane",), 7), ("runs", "weekdays"), ["man", "sun"])
+    with pytest.raises(DocumentError) as caught:
+        load_campaign(wrong, programme())
+
+    assert [fault.path for fault in caught.value.faults] == [("runs", "weekdays", 0), ("lane",)]
+
+
+WRONG_PROGRAMMES = [
+    ({"zone": "Europe/Moskau"}, ("zone",), "Moskau"),
+    ({"points": {}}, ("points",), "0 entries"),
+    ({"points": {"bonus": {"unit": 0, "value": 1}}}, ("points", "bonus", "unit"), "from 1"),
+    (
+        {"points": {"a": {"unit": 1, "value": 1}, "b": {"unit": 1, "value": 1}}},
+        ("points",),
+        "bonus",
+    ),
+    ({"redemption": {"currency": "gold"}}, ("redemption", "currency"), "name one of bonus, star"),
+    ({"discount_lanes": [["a", "b", "c", "d", "e"]]}, ("discount_lanes",), "120 orders"),
+    ({"discount_lanes": ["a", ["b", "a"]]}, ("discount_lanes",), "written twice"),
+    ({"excluded": {"points": {"x": 0.5}}}, ("excluded", "points", "x"), "decimal"),
+    ({"max_line_discount": 10001}, ("max_line_discount",), "basis points"),
+    ({"ledger": {"clawbak": "unlimited"}}, ("ledger", "clawbak"), "did you mean clawback"),
+    ({"ledger": {"tier": {"levels": [["a", 5], ["b", 5]]}}}, ("ledger",), "ascend"),
+    ({"ledger": {"tier": {"levels": [[5, "a"]]}}}, ("ledger", "tier", "levels", 0), "net from"),
+    ({"valid_from": "2026-13-01"}, ("valid_from",), "no such day"),
+]
+
+
+@pytest.mark.parametrize(("changes", "at", "message"), WRONG_PROGRAMMES)
+def test_a_wrong_programme_says_where_and_what_would_be_right(changes, at, message):
+    """Each row spoils one key."""
+    with pytest.raises(DocumentError, match=message) as caught:
+        programme(**changes)
+
+    assert caught.value.path == at
+
+
+@pytest.mark.parametrize("document", [None, [], "x", 5, {}, {"gives": 1}, {1: 2}])
+def test_what_is_no_document_at_all_is_refused(document):
+    """The one error type, whatever comes."""
+    with pytest.raises(DocumentError):
+        load_campaign(document, programme())
+    with pytest.raises(DocumentError):
+        load_programme(document)

@@ -1,0 +1,190 @@
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.core.conditions import (
+    Birth,
+    BirthdayWindow,
+    birthday_year,
+    decimal,
+    evaluate,
+    lowest,
+    parse,
+    scaled,
+)
+from streams.core.grammar import DocumentError
+from streams.core.receipt import DecimalValue
+
+SHOE = {
+    "brand": "Columbia",
+    "size": DecimalValue(415, 1),
+    "tags": ("winter", "kids"),
+    "outlet": False,
+    "year": 2026,
+}
+
+# Condition, whether it holds for SHOE, and the names it asked for in vain.
+VERDICTS = [
+    ({}, True, ()),
+    ({"brand": "Columbia"}, True, ()),
+    ({"brand": "columbia"}, False, ()),
+    ({"brand": ["Sorel", "Columbia"]}, True, ()),
+    ({"tags": "winter"}, True, ()),
+    ({"tags": ["summer", "kids"]}, True, ()),
+    ({"not": {"tags": "summer"}}, True, ()),
+    ({"size": {"from": 38, "below": {"decimal": "41.50"}}}, False, ()),
+    ({"size": {"from": {"decimal": "41.5"}, "to": 42}}, True, ()),
+    ({"not": {"size": {"above": 42}}}, True, ()),
+    ({"size": {"decimal": "41.500"}}, True, ()),
+    ({"outlet": False, "year": 2026}, True, ()),
+    ({"outlet": 0}, False, ("outlet",)),
+    ({"year": True}, False, ("year",)),
+    ({"any": [{"year": True}, {"year": 2026}]}, True, ("year",)),
+    ({"not": {"brand": 7}}, False, ("brand",)),
+    ({"brand": {"from": 9}}, False, ("brand",)),
+    ({"sport": "ski"}, False, ("sport",)),
+    ({"not": {"sport": "ski"}}, False, ("sport",)),
+    ({"sport": {"known": False}}, True, ()),
+    ({"not": {"sport": {"known": True}}}, True, ()),
+    ({"any": [{"sport": "ski"}, {"brand": "Columbia"}]}, True, ("sport",)),
+    ({"not": {"any": [{"brand": "Sorel"}, {"not": {"tags": "kids"}}]}}, True, ()),
+    ({"not": {"all": [{"brand": "Columbia"}, {"sport": "ski"}]}}, False, ("sport",)),
+    ({"not": {"brand": "Columbia", "outlet": True}}, True, ()),
+    ({"not": {}}, False, ()),
+    ({"brand": ["Columbia", 7]}, True, ("brand",)),
+]
+
+
+@pytest.mark.parametrize(("document", "holds", "unknown"), VERDICTS)
+def test_a_condition_holds_and_names_what_is_unknown(document, holds, unknown):
+    """Each row is one condition asked of the same shoe."""
+    verdict = evaluate(parse(document), SHOE)
+
+    assert (verdict.holds, verdict.unknown) == (holds, unknown)
+
+
+REFUSED = [
+    ([], "is not a map"),
+    ({"brand": []}, "0 values"),
+    ({"size": 41.5}, "decimal"),
+    ({"size": float("nan")}, "decimal"),
+    ({"size": None}, "decimal"),
+    ({"size": {"decimal": "4_1"}}, "decimal"),
+    ({"size": {"from": 1, "above": 2}}, "one of from and above"),
+    ({"size": {"from": 5, "to": 2}}, "lower bound"),
+    ({"size": {"atleast": 5}}, "'atleast' here"),
+    ({"size": {}}, "nothing here"),
+    ({"size": {"known": 1}}, "known stands alone"),
+    ({"any": []}, "any wants a list"),
+    ({"all": {"a": 1}}, "all wants a list"),
+    ({"size": 10**16}, "beyond"),
+    ({"a\ud800": 1}, "name of an attribute"),
+    ({"a": "\ud800"}, "Unicode"),
+    ({7: 1}, "name of an attribute"),
+]
+
+
+@pytest.mark.parametrize(("document", "message"), REFUSED)
+def test_a_wrong_condition_says_what_would_be_right(document, message):
+    """Nothing but exact, bounded values of known types gets in."""
+    with pytest.raises(DocumentError, match=message):
+        parse(document)
+
+
+def test_the_path_of_a_fault_leads_to_the_wrong_value():
+    """People must find it in a long document."""
+    with pytest.raises(DocumentError) as caught:
+        parse({"any": [{"brand": "a"}, {"size": {"from": 1.5}}]}, "goods", ("goods",))
+
+    assert caught.value.path == ("goods", "any", 1, "size", "from")
+
+
+def test_over_64_alternatives_are_refused_and_64_are_not():
+    """Eight times eight alternatives fit; one more does not."""
+
+    def choice(name, n):
+        return {"any": [{f"{name}{i}": 1} for i in range(n)]}
+
+    assert len(parse({"all": [choice("a", 8), choice("b", 8)]}).dnf) == 64
+    with pytest.raises(DocumentError, match="more than 64"):
+        parse({"all": [choice("a", 8), choice("b", 9)]})
+    assert len(parse({"sku": [str(n) for n in range(500)]}).dnf) == 1
+
+
+def test_a_condition_nested_without_end_is_refused():
+    """A document can't exhaust the stack."""
+    document: dict = {"a": 1}
+    for _ in range(5000):
+        document = {"not": document}
+    with pytest.raises(DocumentError, match="nested deeper"):
+        parse(document)
+
+
+def test_every_third_purchase_counts_this_receipt():
+    """Purchases number from 1; without the fact nothing is known."""
+    third = parse({"purchase": {"every": 3}}, "who")
+
+    assert [n for n in range(1, 8) if evaluate(third, {"purchase": n}).holds] == [3, 6]
+    assert evaluate(third, {}).unknown == ("purchase",)
+
+
+# Born, window, day looked at, year key or None.
+BIRTHDAYS = [
+    ((6, 10), {"before": 7, "after": 7}, "2026-06-03", 2026),
+    ((6, 10), {"before": 7, "after": 7}, "2026-06-02", None),
+    ((6, 10), {"before": 7, "after": 7}, "2026-06-17", 2026),
+    ((6, 10), {"before": 7, "after": 7}, "2026-06-18", None),
+    ((1, 2), {"before": 7}, "2025-12-28", 2026),
+    ((12, 30), {"after": 7}, "2026-01-05", 2025),
+    ((2, 29), {}, "2025-02-28", 2025),
+    ((2, 29), {}, "2024-02-29", 2024),
+    ((2, 29), {"leap": "mar1"}, "2025-03-01", 2025),
+    ((2, 29), {"leap": "mar1"}, "2024-02-29", 2024),
+    ((2, 29), {"leap": "mar1", "after": 7}, "2026-03-08", 2026),
+]
+
+
+@pytest.mark.parametrize(("born", "window", "on", "year"), BIRTHDAYS)
+def test_the_year_of_a_birthday_is_that_of_the_birthday_itself(born, window, on, year):
+    """A window across New Year has one key."""
+    birth = Birth(*born, None, date.fromisoformat(on))
+
+    assert birthday_year(BirthdayWindow(**window), birth) == year
+
+
+def test_a_birth_date_learnt_too_late_waits_for_next_year():
+    """29 days before are too few, 30 are enough."""
+    window = BirthdayWindow(after=7)
+    day = date(2026, 2, 7)
+
+    assert birthday_year(window, Birth(2, 7, date(2026, 1, 9), day)) is None
+    assert birthday_year(window, Birth(2, 7, date(2026, 1, 8), day)) == 2026
+
+
+def test_not_birthday_is_unknown_without_a_birth_date():
+    """Nothing in `who` is known of nobody."""
+    condition = parse({"not": {"birthday": {"after": 7}}}, "who")
+
+    assert not evaluate(condition, {}).holds
+    assert evaluate(condition, {}).unknown == ("birthday",)
+    assert evaluate(condition, {"birthday": Birth(1, 1, None, date(2026, 6, 1))}).holds
+
+
+@given(st.integers(-(10**12), 10**12), st.integers(0, 18))
+def test_equal_decimals_are_one_value(unscaled, scale):
+    """Trailing zeros change neither the lowest form nor the order."""
+    plain = DecimalValue(unscaled, scale)
+    if scale < 18:
+        assert lowest(plain) == lowest(DecimalValue(unscaled * 10, scale + 1))
+    assert scaled(plain) == scaled(lowest(plain))
+
+
+@given(st.decimals(-(10**9), 10**9, allow_nan=False, places=3))
+def test_decimals_are_read_exactly(number):
+    """Text in, the same number out."""
+    read = decimal(format(number, "f"))
+
+    assert read is not None
+    assert scaled(read) == int(number * 10**18)
