@@ -1,0 +1,509 @@
+"""Which campaigns apply to a basket, and to which of its lines: promotions.md §3.
+
+`judge` walks one campaign's conditions in the order in which refusals are
+reported, and is the reference.  `CampaignIndex` compiles all campaigns into
+bitmasks and finds the same matches at a cost that follows the hits, not the
+number of campaigns.  The rule of this file: only what is known before any
+combination is chosen decides here; what depends on claims belongs to
+`combination`.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from streams.core.campaigns import Basket, Campaign, Threshold
+from streams.core.conditions import (
+    TRUE,
+    Atom,
+    AttributeMap,
+    Birth,
+    Condition,
+    Every,
+    evaluate,
+    holds,
+)
+from streams.core.masks import ConditionIndex, Toggles, bits, mask_of
+from streams.core.programme import Programme
+from streams.core.receipt import EpochMs, Money, Points, Thousandths
+from streams.core.runs import DAY_MINUTES, WEEK_DAYS, Runs, local, running
+
+Reason = Literal[
+    "not_running", "who", "where", "code", "offer", "limit", "budget", "goods", "channel",
+    "payment", "threshold",
+]  # fmt: skip
+WEEK_MINUTES = WEEK_DAYS * DAY_MINUTES
+MEMO_BYTES = 32 * 1024 * 1024  # What remembered products may take; beyond it all are forgotten.
+MEMO_ENTRY_BYTES = 300  # A remembered product without its mask.
+
+
+class GoodsLine(Struct, frozen=True):
+    """
+    A line as conditions see it.
+
+    Attributes:
+        price: Minor units per 1000 thousandths.
+        list: The line's amount before discounts.
+        attributes: The product's, without sku, price and quantity.
+    """
+
+    sku: str
+    price: Money
+    quantity: Thousandths
+    list: Money
+    attributes: AttributeMap = {}
+
+
+class Left(Struct, frozen=True):
+    """What a campaign's counters leave for this receipt; None is without limit."""
+
+    uses: int | None = None
+    amount: Money | Points | None = None
+
+
+class Occasion(Struct, frozen=True):
+    """
+    A basket with all that conditions may ask.
+
+    Attributes:
+        at: Event time.
+        store: Attributes of the place.
+        member: Attributes of the member, by `member_attributes`; empty without a member.
+        codes: Ids of campaigns whose coupon was presented.
+        offers: Ids of campaigns offered to this member.
+        payments: Tenders planned.
+        left: By campaign id, where a counter limits it.
+    """
+
+    at: EpochMs
+    lines: tuple[GoodsLine, ...]
+    store: AttributeMap = {}
+    member: AttributeMap = {}
+    codes: frozenset[str] = frozenset()
+    offers: frozenset[str] = frozenset()
+    channel: str = ""
+    payments: tuple[str, ...] = ()
+    left: Mapping[str, Left] = {}
+
+
+class Match(Struct, frozen=True):
+    """A campaign that may apply, and its eligible lines: bit i is the i-th line."""
+
+    campaign: Campaign
+    lines: int
+
+
+class Refusal(Struct, frozen=True):
+    """
+    The first reason why a campaign does not apply.
+
+    Attributes:
+        unknown: Names a tree asked for in vain, sorted; None where the reason is no tree.
+    """
+
+    reason: Reason
+    unknown: tuple[str, ...] | None = None
+
+
+class ExcludedLines(Struct, frozen=True):
+    """Lines the programme keeps from discounts, points and redemption: bit i is the i-th line."""
+
+    discounts: int = 0
+    points: int = 0
+    redemption: int = 0
+
+
+def member_attributes(
+    attributes: AttributeMap,
+    *,
+    at: EpochMs,
+    zone: ZoneInfo,
+    tier: str | None = None,
+    born: tuple[int, int] | None = None,
+    born_known_at: EpochMs | None = None,
+    purchases: int | None = None,
+) -> dict[str, Any]:
+    """
+    Gather what `who` may ask of a member.
+
+    Args:
+        attributes: The member's own.
+        at: Event time, for the birthday.
+        zone: The programme's.
+        tier: The tier that earns this receipt.
+        born: Month and day of birth.
+        born_known_at: Since when that is known; None is always.
+        purchases: Receipts before this one; None is unknown.
+    """
+    found = dict(attributes)
+    if tier is not None:
+        found["tier"] = tier
+    if purchases is not None:
+        found["purchase"] = purchases + 1
+    if born is not None:
+        known_on = None if born_known_at is None else local(born_known_at, zone).date()
+        found["birthday"] = Birth(*born, known_on, local(at, zone).date())
+    return found
+
+
+def goods_attributes(line: GoodsLine) -> dict[str, Any]:
+    """Gather what `goods` and `spendable_on` may ask of a line."""
+    own = {"sku": line.sku, "price": line.price, "quantity": line.quantity}
+    return {**line.attributes, **own}
+
+
+# --- Reference ----------------------------------------------------------------
+
+
+def judge(programme: Programme, campaign: Campaign, occasion: Occasion) -> Match | Refusal:
+    """Decide whether *campaign* may apply, and say the first reason if not."""
+    refusal = _refused(programme, campaign, occasion)
+    if refusal is not None:
+        return refusal
+    lines, unknown = eligible(programme, campaign, occasion)
+    if not lines:
+        return Refusal("goods", unknown)
+    reason = _basket_reason(campaign.basket, lines, occasion)
+    return Match(campaign, lines) if reason is None else Refusal(reason)
+
+
+def _refused(programme: Programme, campaign: Campaign, occasion: Occasion) -> Refusal | None:
+    """Ask what does not depend on lines, in the order of reasons."""
+    if not running(campaign.runs, occasion.at, programme.zoneinfo):
+        return Refusal("not_running")
+    who = evaluate(campaign.who, occasion.member)
+    if not who.holds:
+        return Refusal("who", who.unknown)
+    where = evaluate(campaign.where, occasion.store)
+    if not where.holds:
+        return Refusal("where", where.unknown)
+    reason: Reason | None = None
+    left = occasion.left.get(campaign.campaign, Left())
+    if campaign.needs == "code" and campaign.campaign not in occasion.codes:
+        reason = "code"
+    elif campaign.needs == "offer" and campaign.campaign not in occasion.offers:
+        reason = "offer"
+    elif left.uses is not None and left.uses <= 0:
+        reason = "limit"
+    elif left.amount is not None and left.amount <= 0:
+        reason = "budget"
+    return None if reason is None else Refusal(reason)
+
+
+def eligible(
+    programme: Programme, campaign: Campaign, occasion: Occasion
+) -> tuple[int, tuple[str, ...]]:
+    """Find the lines where `goods` is true and `excluded` is not, and names unknown to `goods`."""
+    excluded = programme.excluded
+    kept_out = excluded.discounts if campaign.kind == "discount" else excluded.points
+    lines, unknown = 0, set[str]()
+    for place, line in enumerate(occasion.lines):
+        attributes = goods_attributes(line)
+        verdict = evaluate(campaign.goods, attributes)
+        unknown.update(verdict.unknown)
+        if verdict.holds and not (kept_out is not None and holds(kept_out, attributes)):
+            lines |= 1 << place
+    return lines, tuple(sorted(unknown))
+
+
+def _basket_reason(basket: Basket, lines: int, occasion: Occasion) -> Reason | None:
+    if basket.channel and occasion.channel not in basket.channel:
+        return "channel"
+    if basket.payment and not any(tender in basket.payment for tender in occasion.payments):
+        return "payment"
+    return None if reachable(basket, lines, occasion) else "threshold"
+
+
+def reachable(basket: Basket, lines: int, occasion: Occasion) -> bool:
+    """
+    Tell whether thresholds are met by list amounts and quantities.
+
+    Running amounts are never above list amounts, so a running threshold that
+    list amounts miss is missed by every combination.
+    """
+    net, quantity = basket.net, basket.quantity
+    if net is not None and not net.met(_total(net, lines, occasion, lambda line: line.list)):
+        return False
+    if quantity is None:
+        return True
+    return quantity.met(_total(quantity, lines, occasion, lambda line: line.quantity))
+
+
+def _total(
+    threshold: Threshold, lines: int, occasion: Occasion, figure: Callable[[GoodsLine], int]
+) -> int:
+    everything = threshold.over == "all"
+    return sum(
+        figure(line)
+        for place, line in enumerate(occasion.lines)
+        if everything or lines >> place & 1
+    )
+
+
+# --- Compiled -----------------------------------------------------------------
+
+
+class _Times:
+    """Which campaign versions serve and run at an instant."""
+
+    def __init__(self, campaigns: Sequence[Campaign], zone: ZoneInfo) -> None:
+        self._zone = zone
+        services = service_intervals(campaigns)
+        self._service_edges, self._service = _spans(services)
+        self._edges, self._runs = _spans([(c.runs.from_at, c.runs.until_at) for c in campaigns])
+        weekly = [_week_spans(campaign.runs) for campaign in campaigns]
+        self._week_edges = sorted({edge for spans in weekly for span in spans for edge in span})
+        place = {edge: at for at, edge in enumerate(self._week_edges)}
+        toggles = Toggles(len(self._week_edges) + 1, len(campaigns))
+        for row, spans in enumerate(weekly):
+            if not spans:
+                toggles.on(row, 0, len(self._week_edges) + 1)
+            for start, end in spans:
+                toggles.on(row, place[start] + 1, place[end] + 1)
+        self._week = toggles.masks()
+
+    def serving(self, at: EpochMs) -> int:
+        """Give the versions that serve *at*."""
+        return self._service[bisect_right(self._service_edges, at)]
+
+    def running(self, at: EpochMs) -> int:
+        """Give the versions that serve and run *at*."""
+        mask = self.serving(at) & self._runs[bisect_right(self._edges, at)]
+        if not self._week_edges or not mask:
+            return mask
+        now = datetime.fromtimestamp(at // 1000, self._zone)
+        minute = now.weekday() * DAY_MINUTES + now.hour * 60 + now.minute
+        return mask & self._week[bisect_right(self._week_edges, minute)]
+
+
+def service_intervals(campaigns: Sequence[Campaign]) -> list[tuple[EpochMs | None, EpochMs | None]]:
+    """
+    Find for each version when it serves: from its start until any later version's start.
+
+    (0, 0) is never: a later version that is valid always leaves no time to earlier ones.
+    """
+    starts: dict[str, list[tuple[int, EpochMs | None]]] = {}
+    for campaign in campaigns:
+        starts.setdefault(campaign.campaign, []).append((campaign.version, campaign.valid_from))
+    found: list[tuple[EpochMs | None, EpochMs | None]] = []
+    for campaign in campaigns:
+        later = [at for v, at in starts[campaign.campaign] if v > campaign.version]
+        if None in later:
+            found.append((0, 0))
+        else:
+            found.append(
+                (campaign.valid_from, min((at for at in later if at is not None), default=None))
+            )
+    return found
+
+
+def _spans(spans: Sequence[tuple[int | None, int | None]]) -> tuple[list[int], list[int]]:
+    """Compile half-open spans, None without end, into edges and a mask between each two."""
+    edges = sorted({edge for span in spans for edge in span if edge is not None})
+    place = {edge: at for at, edge in enumerate(edges)}
+    toggles = Toggles(len(edges) + 1, len(spans))
+    for row, (start, end) in enumerate(spans):
+        first = 0 if start is None else place[start] + 1
+        last = len(edges) + 1 if end is None else place[end] + 1
+        if first < last:
+            toggles.on(row, first, last)
+    return edges, toggles.masks()
+
+
+def _week_spans(runs: Runs) -> list[tuple[int, int]]:
+    """Write weekdays and hours as half-open minutes of the week; empty is without limit."""
+    if runs.hours is None and not runs.weekdays:
+        return []
+    start, end = runs.hours or (0, DAY_MINUTES)
+    length = end - start if start < end else end - start + DAY_MINUTES
+    found = []
+    for day in runs.weekdays or range(WEEK_DAYS):
+        begin = day * DAY_MINUTES + start
+        stop = begin + length
+        found.append((begin, min(stop, WEEK_MINUTES)))
+        if stop > WEEK_MINUTES:
+            found.append((0, stop - WEEK_MINUTES))
+    return _merged(found)
+
+
+def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class _Goods:
+    """`goods` of every campaign and the programme's exclusions, compiled; remembers products."""
+
+    def __init__(self, campaigns: Sequence[Campaign], programme: Programme) -> None:
+        excluded = programme.excluded
+        kept_out = (excluded.discounts, excluded.points, excluded.redemption)
+        never = Condition(TRUE.tree, (), ())
+        own = [never if each is None else each for each in kept_out]
+        self._index = ConditionIndex([*own, *(campaign.goods for campaign in campaigns)])
+        columns = self._index.columns
+        self._price, self._quantity = columns.get("price"), columns.get("quantity")
+        self._product = [c for name, c in columns.items() if name not in ("price", "quantity")]
+        self._memo: dict[str, tuple[AttributeMap, tuple[type, ...], int]] = {}
+        self._masks: dict[int, int] = {}
+        self._memo_most = MEMO_BYTES // MEMO_ENTRY_BYTES
+        self._masks_most = max(16, MEMO_BYTES // (self._index.possible.bit_length() // 8 + 100))
+
+    def mask(self, line: GoodsLine) -> int:
+        """Give what holds on *line*: bits 0 to 2 the exclusions, from bit 3 on the campaigns."""
+        known = self._memo.get(line.sku)
+        attributes = line.attributes
+        if known is not None and (known[0] is attributes or _same(known, attributes)):
+            rows = known[2]
+        else:
+            rows = self._remember(line)
+        if self._price is not None:
+            rows &= self._price.mask(line.price)
+        if self._quantity is not None:
+            rows &= self._quantity.mask(line.quantity)
+        return self._index.owners(rows)
+
+    def _remember(self, line: GoodsLine) -> int:
+        rows = self._index.rows({**line.attributes, "sku": line.sku}, self._product)
+        if len(self._memo) >= self._memo_most or len(self._masks) >= self._masks_most:
+            self._memo.clear()
+            self._masks.clear()
+        # Products of one kind share one mask.
+        rows = self._masks.setdefault(rows, rows)
+        kinds = tuple(map(type, line.attributes.values()))
+        self._memo[line.sku] = (line.attributes, kinds, rows)
+        return rows
+
+
+def _same(known: tuple[AttributeMap, tuple[type, ...], int], attributes: AttributeMap) -> bool:
+    """Tell whether attributes are those remembered; 1 and true are equal to Python, not to us."""
+    return known[0] == attributes and known[1] == tuple(map(type, attributes.values()))
+
+
+EXCLUSIONS = 3
+
+
+class CampaignIndex:
+    """
+    The campaigns of a programme, compiled once.
+
+    Several versions of a campaign may be given: each serves its time.
+    """
+
+    def __init__(self, programme: Programme, campaigns: Iterable[Campaign]) -> None:
+        """Compile *campaigns*, which were loaded with *programme*."""
+        self.programme = programme
+        self.campaigns = tuple(sorted(campaigns, key=lambda c: (c.campaign, c.version)))
+        own = self.campaigns
+        self._times = _Times(own, programme.zoneinfo)
+        self._who = ConditionIndex([campaign.who for campaign in own])
+        self._where = ConditionIndex([campaign.where for campaign in own])
+        self._receipt = ConditionIndex([_receipt_condition(c.basket) for c in own])
+        self._goods = _Goods(own, programme)
+        size = len(own)
+        places = range(size)
+        self._code = mask_of((at for at in places if own[at].needs == "code"), size)
+        self._offer = mask_of((at for at in places if own[at].needs == "offer"), size)
+        self._kinds = {
+            kind: mask_of((at for at in places if own[at].kind == kind), size)
+            for kind in ("discount", "accrual")
+        }
+        self._versions: dict[str, int] = {}
+        for at, campaign in enumerate(own):
+            self._versions[campaign.campaign] = self._versions.get(campaign.campaign, 0) | 1 << at
+
+    def live(self, at: EpochMs) -> tuple[Campaign, ...]:
+        """List the versions that serve *at*, running or not, by id."""
+        return tuple(self.campaigns[place] for place in bits(self._times.serving(at)))
+
+    def matches(
+        self, occasion: Occasion, kind: Literal["discount", "accrual"] | None = None
+    ) -> tuple[Match, ...]:
+        """Find the campaigns of *kind* that may apply and their eligible lines, by id."""
+        candidates = self._candidates(occasion)
+        if kind is not None:
+            candidates &= self._kinds[kind]
+        if not candidates:
+            return ()
+        lines_of: dict[int, int] = {}
+        discounts, points = self._kinds["discount"], self._kinds["accrual"]
+        for place, line in enumerate(occasion.lines):
+            mask = self._goods.mask(line)
+            found = mask >> EXCLUSIONS & candidates
+            if mask & 1:
+                found &= ~discounts
+            if mask & 2:
+                found &= ~points
+            bit = 1 << place
+            while found:
+                low = found & -found
+                at = low.bit_length()
+                lines_of[at] = lines_of.get(at, 0) | bit
+                found ^= low
+        own = self.campaigns
+        return tuple(
+            Match(own[at - 1], lines)
+            for at, lines in sorted(lines_of.items())
+            if reachable(own[at - 1].basket, lines, occasion)
+        )
+
+    def _candidates(self, occasion: Occasion) -> int:
+        """Ask all that does not depend on lines."""
+        mask = self._times.running(occasion.at)
+        if mask:
+            mask &= self._where.holding(occasion.store)
+        if mask:
+            mask &= self._who.holding(occasion.member)
+        if mask:
+            receipt = {"channel": occasion.channel, "payment": occasion.payments}
+            mask &= self._receipt.holding(receipt)
+        if mask & self._code:
+            mask &= ~self._code | self._named(occasion.codes)
+        if mask & self._offer:
+            mask &= ~self._offer | self._named(occasion.offers)
+        for campaign, left in occasion.left.items():
+            if (left.uses is not None and left.uses <= 0) or (
+                left.amount is not None and left.amount <= 0
+            ):
+                mask &= ~self._versions.get(campaign, 0)
+        return mask
+
+    def _named(self, campaigns: Iterable[str]) -> int:
+        mask = 0
+        for campaign in campaigns:
+            mask |= self._versions.get(campaign, 0)
+        return mask
+
+    def refusals(self, occasion: Occasion) -> dict[str, Refusal]:
+        """Say the first reason for every live campaign that can't apply; walks, for people."""
+        found = {}
+        for campaign in self.live(occasion.at):
+            verdict = judge(self.programme, campaign, occasion)
+            if isinstance(verdict, Refusal):
+                found[campaign.campaign] = verdict
+        return found
+
+    def excluded(self, lines: Sequence[GoodsLine]) -> ExcludedLines:
+        """Find the lines that the programme excludes."""
+        found = [0] * EXCLUSIONS
+        for place, line in enumerate(lines):
+            mask = self._goods.mask(line)
+            for which in range(EXCLUSIONS):
+                found[which] |= (mask >> which & 1) << place
+        return ExcludedLines(*found)
+
+
+def _receipt_condition(basket: Basket) -> Condition:
+    wanted = (("channel", basket.channel), ("payment", basket.payment))
+    atoms = tuple(
+        Atom(name, "one_of", frozenset(names), "string") for name, names in wanted if names
+    )
+    return Condition(Every(atoms), (atoms,), atoms)
