@@ -115,7 +115,7 @@ EFFECT = Record(
         ),
         "reward": REWARD,
         "points_percent": Whole("percent", 0, 10_000_000),
-        "points_times": Whole("count", 100, 1_000_000),
+        "points_times": Whole("count", 100, 1_000_000, "150 is one and a half times"),
         "points_per": Record(
             {"points": Whole("points"), "each": Whole("money", 1)}, required=("points", "each")
         ),

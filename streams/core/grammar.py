@@ -24,10 +24,15 @@ SHOWN_LONGEST = 60  # An error repeats at most this much of a wrong value.
 
 
 class Fault(Struct, frozen=True):
-    """One thing wrong with a document: where, and what would be right there."""
+    """
+    One thing wrong with a document: where, and what would be right there.
+
+    *at_key* points at the key itself and not at its value.
+    """
 
     path: Path
     message: str
+    at_key: bool = False
 
 
 class DocumentError(ValueError):
@@ -55,8 +60,9 @@ def dotted(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """Write a wrong value short enough for a message."""
-    text = repr(value)
+    """Write a wrong value short enough for a message, as a document would."""
+    words: dict[object, str] = {None: "nothing", True: "true", False: "false"}
+    text = words.get(value, "") if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= SHOWN_LONGEST else text[: SHOWN_LONGEST - 1] + "…"
 
 
@@ -76,11 +82,16 @@ class Word(Struct, frozen=True):
 
 
 class Whole(Struct, frozen=True):
-    """A whole number from *least* to *most*, in units of *unit* (promotions.md §1)."""
+    """
+    A whole number from *least* to *most*, in units of *unit* (promotions.md §1).
+
+    *words* say what it means where the unit does not.
+    """
 
     unit: Unit = "count"
     least: int = 0
     most: int = LARGEST
+    words: str = ""
 
 
 class Flag(Struct, frozen=True):
@@ -157,7 +168,7 @@ def right(shape: Shape) -> str:
         case Word():
             words = "one of " + ", ".join(shape.words)
         case Whole():
-            unit = UNIT_WORDS[shape.unit]
+            unit = shape.words or UNIT_WORDS[shape.unit]
             words = f"a whole number ({unit}) from {shape.least} to {shape.most}"
         case Listing():
             words = "a list, each " + right(shape.item)
@@ -278,7 +289,7 @@ class Checker(Struct, frozen=True):
         for key, each in value.items():
             if not isinstance(key, str) or key not in shape.fields:
                 hint = nearest(key, [k for k in shape.fields if k not in value] or [*shape.fields])
-                yield Fault((*path, str(key)), f"unknown key {shown(key)}; {hint}")
+                yield Fault((*path, str(key)), f"unknown key {shown(key)}; {hint}", at_key=True)
             else:
                 yield from self.faults(shape.fields[key], each, (*path, key))
         for key in shape.required:

@@ -1,0 +1,589 @@
+"""Campaign and programme documents as people write them: YAML 1.2 with places.
+
+People write `15%`, `5000.00` and `2026-03-02`; the core wants basis points,
+minor units and ISO text.  A file is read into nodes that know their line and
+column, converted exactly along the core's grammar, and checked there.  The
+rule of this file: nothing is guessed.  Money, percent and quantity carry their
+unit in how they are written, and a bare whole number in their place is
+refused, because 500 could mean 500.00 or 5.00.
+
+A `.json` file holds exact data and is read as such.
+"""
+
+import io
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path as FilePath
+from typing import Any
+
+from msgspec import Struct
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from streams.core.campaigns import Campaign, load_campaign, shape_of
+from streams.core.grammar import (
+    DocumentError,
+    Either,
+    Fault,
+    Listing,
+    Path,
+    Record,
+    Shape,
+    Table,
+    Test,
+    Text,
+    Unit,
+    When,
+    Whole,
+    Word,
+    dotted,
+    kind_of,
+    right,
+    shown,
+)
+from streams.core.programme import CHECKER, PROGRAMME, Programme, load_programme
+
+FILE_BYTES_MOST = 4 * 1024 * 1024  # A longer document would not fit a Kafka record.
+NODES_MOST = 200_000  # Aliases can make a short file large; reading stops there.
+DEPTH_MOST = 40
+DIGITS = {"money": 2, "percent": 2, "quantity": 3}  # Of percent: 1 % is 100 basis points.
+
+INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
+FRACTION = re.compile(r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.)", re.ASCII)
+NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+OTHER_NUMBER = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
+NULLS = ("", "~", "null", "Null", "NULL")
+TRUES, FALSES = ("true", "True", "TRUE"), ("false", "False", "FALSE")
+
+
+class Problem(Struct, frozen=True):
+    """One fault of a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        """Write it as compilers do, so that editors find the place."""
+        return f"{self.file}:{self.line}:{self.column}: {self.path}: {self.message}"
+
+
+class DocumentFileError(ValueError):
+    """A file that cannot be used; *problems* says where and what would be right."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        """Keep *problems*; there is at least one."""
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, problems)))
+
+
+class Place(Struct, frozen=True):
+    """Where a value and its key begin, from 0."""
+
+    value: tuple[int, int]
+    key: tuple[int, int]
+
+
+class Written(Struct, frozen=True):
+    """
+    One document of a file, converted.
+
+    Attributes:
+        exact: Exact data, to be loaded by the core.
+        faults: What could not be converted.
+        places: Line and column of each path.
+    """
+
+    file: str
+    exact: Any
+    faults: tuple[Fault, ...]
+    places: Mapping[Path, Place]
+
+    def problems(self, faults: Sequence[Fault]) -> list[Problem]:
+        """Turn *faults* into problems of this file, by line."""
+        found = []
+        for fault in faults:
+            path = fault.path
+            while path not in self.places and path:
+                path = path[:-1]
+            place = self.places.get(path, Place((0, 0), (0, 0)))
+            line, column = place.key if fault.at_key else place.value
+            where = dotted(fault.path)
+            found.append(Problem(self.file, line + 1, column + 1, where, fault.message))
+        return sorted(found, key=lambda each: (each.line, each.column))
+
+
+# --- Reading YAML -------------------------------------------------------------
+
+
+def nodes(text: str, file: str) -> list[Node]:
+    """
+    Parse *text* into the nodes of its documents.
+
+    Raises:
+        DocumentFileError: If it is not YAML.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        found = [node for node in yaml.compose_all(io.StringIO(text)) if node is not None]
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        message = f"not YAML: {error.problem or error.context}"
+        raise DocumentFileError([Problem(file, line, column, "document", message)]) from error
+    except RecursionError as error:
+        message = f"nested deeper than {DEPTH_MOST}"
+        raise DocumentFileError([Problem(file, 1, 1, "document", message)]) from error
+    except (YAMLError, ValueError, OverflowError, AttributeError, AssertionError) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        problem = Problem(file, 1, 1, "document", f"not YAML: {first}")
+        raise DocumentFileError([problem]) from error
+    if not found:
+        raise DocumentFileError([Problem(file, 1, 1, "document", "the file is empty")])
+    return found
+
+
+class _Broken:
+    """Stands for a value that could not be converted, in messages of what contains it."""
+
+    def __repr__(self) -> str:
+        return "what is written"
+
+
+BROKEN = _Broken()
+
+
+class _Attribute(Struct, frozen=True):
+    """Inside a condition: the test of an attribute, and the unit its numbers are written in."""
+
+    unit: Unit | None = None
+
+
+Expected = Shape | _Attribute | None
+
+
+class _Converter:
+    """Converts the nodes of one document along a shape."""
+
+    def __init__(self, *, exponent: int, exact: bool) -> None:
+        self.exponent = exponent
+        self.exact = exact
+        self.faults: list[Fault] = []
+        self.places: dict[Path, Place] = {}
+        self._seen = 0
+
+    def fault(self, path: Path, message: str, *, at_key: bool = False) -> Any:
+        self.faults.append(Fault(path, message, at_key))
+        return BROKEN
+
+    def value(self, node: Node, shape: Expected, path: Path, key: Node | None = None) -> Any:
+        """Convert *node*; without *shape* by YAML's own rules."""
+        start = (node.start_mark.line, node.start_mark.column)
+        at_key = (key.start_mark.line, key.start_mark.column) if key is not None else start
+        self.places.setdefault(path, Place(start, at_key))
+        self._seen += 1
+        if self._seen > NODES_MOST or len(path) > DEPTH_MOST:
+            return self.fault(path, f"more than {NODES_MOST} values or nested over {DEPTH_MOST}")
+        if not str(node.tag).startswith("tag:yaml.org,2002:"):
+            return self.fault(path, f"tag {shown(str(node.tag))} has no meaning here; leave it out")
+        if isinstance(node, MappingNode):
+            return self.mapping(node, shape, path)
+        if isinstance(node, SequenceNode):
+            item: Expected = next((each.item for each in _listings(shape)), None)
+            if isinstance(shape, _Attribute):
+                item = shape
+            return [
+                self.value(each, item, (*path, index))
+                for index, each in enumerate(node.value)
+                if self._seen <= NODES_MOST
+            ]
+        assert isinstance(node, ScalarNode)
+        return self.scalar(node, shape, path)
+
+    def mapping(self, node: MappingNode, shape: Expected, path: Path) -> Any:
+        inner = _inner(shape)
+        found: dict[Any, Any] = {}
+        for key, each in node.value:
+            if self._seen > NODES_MOST:
+                break
+            if not isinstance(key, ScalarNode):
+                self.fault(path, "a key is text, not a list or map")
+                continue
+            name = key.value
+            below = (*path, name)
+            value = self.value(each, inner(name), below, key)
+            if name in found:
+                self.fault(below, f"{shown(name)} is written twice", at_key=True)
+            found[name] = value
+        return found
+
+    def scalar(self, node: ScalarNode, shape: Expected, path: Path) -> Any:
+        plain = node.style is None
+        text = node.value
+        if isinstance(shape, Either):
+            shape = _chosen(shape, text, plain=plain)
+        match shape:
+            case Text() | Word() | When():
+                return None if plain and text in NULLS else text
+            case Whole():
+                return self.whole(text, shape, path, plain=plain)
+            case _Attribute(unit=unit) if unit is not None and plain and NUMBER.fullmatch(text):
+                return self.whole(text, Whole(unit), path, plain=True)
+            case _:
+                return self.plain(text, path) if plain else text
+
+    def plain(self, text: str, path: Path) -> Any:
+        """Resolve a plain scalar by YAML 1.2's core schema, exactly."""
+        if text in NULLS:
+            return None
+        if text in TRUES or text in FALSES:
+            return text in TRUES
+        if NUMBER.fullmatch(text) or OTHER_NUMBER.fullmatch(text):
+            return self.number(text, path)
+        return text
+
+    def number(self, text: str, path: Path) -> Any:
+        """Read a plain number of no unit: whole, or an exact decimal."""
+        digits = text.lstrip("+-")
+        if INTEGER.fullmatch(text) and (digits == "0" or not digits.startswith("0")):
+            return _bounded(text)
+        if FRACTION.fullmatch(text):
+            return {"decimal": _decimal(text)}
+        return self.fault(
+            path, f'{shown(text)}: write a number like 41 or 41.5, or "{text}" as text'
+        )
+
+    def whole(self, text: str, shape: Whole, path: Path, *, plain: bool) -> Any:
+        """Convert a number in its unit to the core's whole number."""
+        digits = self._digits(shape.unit)
+        if digits is None or self.exact:
+            if plain and INTEGER.fullmatch(text):
+                return _bounded(text)
+            return (
+                self.plain(text, path)
+                if plain and not NUMBER.fullmatch(text)
+                else (self.fault(path, f"{shown(text)} is not {right(shape)}"))
+            )
+        number = text[:-1].rstrip() if shape.unit == "percent" and text.endswith("%") else text
+        marked = number != text if shape.unit == "percent" else not INTEGER.fullmatch(text)
+        if not INTEGER.fullmatch(number) and not FRACTION.fullmatch(number):
+            return self.fault(path, f"{shown(text)} is not {self._example(shape.unit)}")
+        if not marked:
+            return self.fault(path, f"{text}: {self._hint(shape.unit, text)}")
+        converted = _shifted(number, digits)
+        if converted is None:
+            return self.fault(path, f"{text} has too many digits after the point; "
+                              f"write {self._example(shape.unit)}")  # fmt: skip
+        return converted
+
+    def _digits(self, unit: Unit) -> int | None:
+        """Give how many digits the unit has after the point; None where it is written whole."""
+        if unit == "money":
+            return self.exponent or None
+        return DIGITS.get(unit)
+
+    def _example(self, unit: Unit) -> str:
+        if unit == "money":
+            return f"money like {_money(150, self.exponent)}"
+        return "a percentage like 15% or 7.5%" if unit == "percent" else "a quantity like 3.0"
+
+    def _hint(self, unit: Unit, text: str) -> str:
+        if unit == "money":
+            one, other = _money(int(text), self.exponent), _money(0, self.exponent)[1:]
+            small = int(text)
+            shifted = f"{small // 10**self.exponent}.{small % 10**self.exponent:0{self.exponent}}"
+            return f"write {one} or {shifted}, money with its {len(other) - 1} decimals"
+        if unit == "percent":
+            return f"write {text}%; a percentage has its sign"
+        return f"write {text}.0 for whole pieces or kilograms"
+
+
+UNITS_OF_GOODS: dict[str, Unit] = {"price": "money", "quantity": "quantity"}
+Inner = Callable[[str], Any]
+
+
+def _inner(shape: Any) -> Inner:
+    """Say which shape each key of a map has."""
+    match shape:
+        case Record():
+            return shape.fields.get
+        case Table():
+            return lambda _: shape.value
+        case Test():
+            units = UNITS_OF_GOODS if shape.scope == "goods" else {}
+            return lambda key: (
+                shape if key == "not"
+                else Listing(shape) if key in ("all", "any")
+                else _Attribute(units.get(key))
+            )  # fmt: skip
+        case _Attribute():
+            return lambda key: Text() if key == "decimal" else shape
+        case Either():
+            maps = [each for each in shape.shapes if kind_of(each) == "map"]
+            return _inner(maps[0] if maps else None)
+        case _:
+            return lambda _: None
+
+
+def _listings(shape: Any) -> Iterator[Listing]:
+    if isinstance(shape, Listing):
+        yield shape
+    elif isinstance(shape, Either):
+        yield from (each for each in shape.shapes if isinstance(each, Listing))
+
+
+def _chosen(shape: Either, text: str, *, plain: bool) -> Shape:
+    """Choose the shape of a scalar: a number where one may stand and is written."""
+    numeric = plain and re.fullmatch(NUMBER.pattern + "%?", text) is not None
+    wanted = "number" if numeric else "text"
+    fitting = [each for each in shape.shapes if kind_of(each) == wanted]
+    texts = [each for each in shape.shapes if kind_of(each) == "text"]
+    return (fitting or texts or [shape.shapes[0]])[0]
+
+
+def _bounded(text: str) -> int:
+    """Read a whole number; one of absurdly many digits becomes one that no bound admits."""
+    return int(text[:40])
+
+
+def _decimal(text: str) -> str:
+    sign = "-" if text.startswith("-") else ""
+    whole, _, fraction = text.lstrip("+-").partition(".")
+    return f"{sign}{whole or '0'}.{fraction or '0'}"
+
+
+def _shifted(number: str, digits: int) -> int | None:
+    """Read *number* × 10^digits; None where that is not whole."""
+    sign = -1 if number.startswith("-") else 1
+    whole, _, fraction = number.lstrip("+-").partition(".")
+    fraction = fraction.rstrip("0")
+    if len(fraction) > digits:
+        return None
+    return sign * _bounded((whole or "0") + fraction.ljust(digits, "0"))
+
+
+def _money(whole: int, exponent: int) -> str:
+    return f"{whole}.{'0' * exponent}"
+
+
+# --- Documents ----------------------------------------------------------------
+
+
+def written(node: Node, *, file: str = "", exponent: int = 2, exact: bool = False) -> Written:
+    """
+    Convert one parsed document; whether it is a programme is told by its keys.
+
+    Args:
+        node: From `nodes`.
+        file: For problems.
+        exponent: Digits of the programme's money; a programme's own document has its own.
+        exact: Take whole numbers as the core's units, as in JSON.
+    """
+    programme = is_programme(node)
+    if programme:
+        exponent = _own_exponent(node)
+    converter = _Converter(exponent=exponent, exact=exact)
+    shape: Shape = PROGRAMME if programme else shape_of(_skeleton(node))
+    converted = converter.value(node, shape, ())
+    return Written(file, converted, tuple(converter.faults), converter.places)
+
+
+def is_programme(node: Node) -> bool:
+    """Tell a programme's document from a campaign's: it has `programme` and no `campaign`."""
+    keys = _keys(node)
+    return "programme" in keys and "campaign" not in keys
+
+
+def _keys(node: Node | None) -> dict[str, Node]:
+    if not isinstance(node, MappingNode):
+        return {}
+    return {key.value: each for key, each in node.value if isinstance(key, ScalarNode)}
+
+
+def _own_exponent(node: Node) -> int:
+    written_as = _keys(_keys(node).get("money")).get("exponent")
+    text = written_as.value if isinstance(written_as, ScalarNode) else "2"
+    return int(text) if text in ("0", "1", "2", "3", "4") else 2
+
+
+def _skeleton(node: Node) -> dict[str, Any]:
+    """Show the core just enough to choose the grammar: which effect the campaign has."""
+    return {"gives": _keys(_keys(node).get("gives"))}
+
+
+def faults_of(document: Written, shape: Shape) -> list[Fault]:
+    """Gather what could not be converted and what the grammar refuses, each place once."""
+    found = list(document.faults)
+    broken = {fault.path for fault in found}
+    for fault in CHECKER.faults(shape, document.exact):
+        inside = any(path[: len(fault.path)] == fault.path for path in broken)
+        if not (inside and "what is written" in fault.message):
+            found.append(fault)
+    return found
+
+
+def programme_of(document: Written) -> Programme:
+    """
+    Load a converted programme.
+
+    Raises:
+        DocumentFileError: With every problem found.
+    """
+    _refuse(document, PROGRAMME)
+    try:
+        return load_programme(document.exact)
+    except DocumentError as error:
+        raise DocumentFileError(document.problems(error.faults)) from error
+
+
+def campaign_of(document: Written, programme: Programme) -> Campaign:
+    """
+    Load a converted campaign of *programme*.
+
+    Raises:
+        DocumentFileError: With every problem found.
+    """
+    _refuse(document, shape_of(document.exact))
+    try:
+        return load_campaign(document.exact, programme)
+    except DocumentError as error:
+        raise DocumentFileError(document.problems(error.faults)) from error
+
+
+def _refuse(document: Written, shape: Shape) -> None:
+    faults = faults_of(document, shape)
+    if faults:
+        raise DocumentFileError(document.problems(faults))
+
+
+def read_programme(path: FilePath) -> Programme:
+    """
+    Read the file of a programme.
+
+    Raises:
+        DocumentFileError: If it holds anything else, or with problems.
+    """
+    found = _of_file(path, 2)
+    if len(found) != 1 or not isinstance(found[0].exact, Mapping):
+        raise _problem(path, "write one programme, a map of its keys")
+    if "programme" not in found[0].exact or "campaign" in found[0].exact:
+        raise _problem(path, "this is no programme: the key `programme` names one")
+    return programme_of(found[0])
+
+
+def read_campaigns(path: FilePath, programme: Programme) -> list[Campaign]:
+    """
+    Read the campaigns of a file, or of all `.yaml`, `.yml` and `.json` files of a folder.
+
+    Raises:
+        DocumentFileError: With the problems of all documents.
+    """
+    problems: list[Problem] = []
+    found: list[Campaign] = []
+    for file in files_of(path):
+        try:
+            for document in _of_file(file, programme.exponent):
+                found += [campaign_of(document, programme)]
+        except DocumentFileError as error:
+            problems += error.problems
+    if problems:
+        raise DocumentFileError(problems)
+    return found
+
+
+def files_of(path: FilePath) -> list[FilePath]:
+    """List the document files that *path* means, by name."""
+    if not path.is_dir():
+        return [path]
+    return sorted(each for each in path.iterdir() if each.suffix in (".yaml", ".yml", ".json"))
+
+
+def check(path: FilePath, programme: Programme | None = None) -> list[Problem]:
+    """
+    Find what is wrong with the documents of a file; nothing when all can be published.
+
+    Without *programme* the nearest `programme.yaml` is used: beside the file or in
+    one of the two folders above.  Where there is none, a campaign is checked alone:
+    its lane and currency are then not.
+    """
+    try:
+        texts = nodes(_text_of(path), str(path))
+        if programme is None and not all(is_programme(node) for node in texts):
+            programme = nearest_programme(path)
+    except DocumentFileError as error:
+        return list(error.problems)
+    problems: list[Problem] = []
+    for node in texts:
+        exponent = 2 if programme is None else programme.exponent
+        exact = path.suffix == ".json"
+        document = written(node, file=str(path), exponent=exponent, exact=exact)
+        try:
+            if is_programme(node):
+                programme_of(document)
+            elif programme is None:
+                _refuse(document, shape_of(document.exact))
+            else:
+                campaign_of(document, programme)
+        except DocumentFileError as error:
+            problems += error.problems
+    return problems
+
+
+def nearest_programme(path: FilePath) -> Programme | None:
+    """
+    Read the `programme.yaml` beside *path* or in one of the two folders above.
+
+    Raises:
+        DocumentFileError: If it has problems of its own.
+    """
+    for folder in list(path.resolve().parents)[:3]:
+        candidate = folder / "programme.yaml"
+        if candidate.is_file():
+            return read_programme(candidate)
+    return None
+
+
+def _of_file(path: FilePath, exponent: int) -> list[Written]:
+    exact = path.suffix == ".json"
+    return [
+        written(node, file=str(path), exponent=exponent, exact=exact)
+        for node in nodes(_text_of(path), str(path))
+    ]
+
+
+def _text_of(path: FilePath) -> str:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _problem(path, f"can't be read: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MOST:
+        raise _problem(path, f"{len(raw)} bytes; at most {FILE_BYTES_MOST} are read")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise DocumentFileError(
+            [Problem(str(path), line, 1, "document", "not UTF-8; save the file as UTF-8")]
+        ) from error
+
+
+def _problem(path: FilePath, message: str) -> DocumentFileError:
+    return DocumentFileError([Problem(str(path), 1, 1, "document", message)])
+
+
+# --- The canonical form -------------------------------------------------------
+
+
+def canonical(document: Mapping[str, Any]) -> str:
+    """Write exact data as JSON with sorted keys and no spaces: what crosses Kafka."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """Give the hex SHA-256 of the canonical form: equal documents have equal digests."""
+    return sha256(canonical(document).encode()).hexdigest()
