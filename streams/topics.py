@@ -258,8 +258,9 @@ def _outputs(names: Names, partitions: int) -> tuple[Topic, ...]:
             schema="Account",
         ),
         Topic(
+            # Every router holds all of it, so that one offset says what it has seen.
             names.resolutions,
-            partitions,
+            1,
             NEWEST,
             key="digest of the identifier",
             about="Who owns an identifier, and since when",

@@ -79,11 +79,19 @@ class Route(Struct, frozen=True):
 
 
 class Part(Struct, frozen=True):
-    """One owner's part of a document, to be settled under *owner.key*; *k* of *n* from 1."""
+    """
+    One owner's part of a document, to be settled under *owner.key*.
+
+    Attributes:
+        document: The id that the till gave; `receipt.id` names the part.
+        digest: Of the whole document.
+        k: Which part, from 1, of *n*.
+    """
 
     receipt: Receipt
     owner: Owner
     document: str
+    digest: str
     k: int = 1
     n: int = 1
 
@@ -176,7 +184,7 @@ def arrive(
     if originals:
         onward: tuple[Output, ...] = (Visit(receipt, digest, owner, originals),)
     else:
-        onward = (Part(receipt, owner, receipt.id),)
+        onward = (Part(receipt, owner, receipt.id, digest),)
     # Documents that waited for this one follow it at once, in the order of their arrival.
     freed = tuple(output for visit in route.waiting for output in _go_on(visit, receipt.id, owner))
     return Step(replace(route, digest=digest, owner=owner, waiting=()), onward + freed)
@@ -244,7 +252,7 @@ def parts_of(visitor: Visit) -> tuple[Part, ...]:
     """
     receipt, owners = visitor.receipt, dict(visitor.owners)
     if receipt.void_of is not None:
-        return (Part(receipt, owners[receipt.void_of], receipt.id),)
+        return (Part(receipt, owners[receipt.void_of], receipt.id, visitor.digest),)
 
     by_owner: dict[str, Owner] = {}
     returns: dict[str, list[int]] = {}
@@ -255,7 +263,7 @@ def parts_of(visitor: Visit) -> tuple[Part, ...]:
     if receipt.sales:
         by_owner.setdefault(visitor.own.key, visitor.own)
     if len(by_owner) == 1:
-        return (Part(receipt, next(iter(by_owner.values())), receipt.id),)
+        return (Part(receipt, next(iter(by_owner.values())), receipt.id, visitor.digest),)
 
     parts = []
     for k, (key, owner) in enumerate(by_owner.items(), 1):
@@ -267,5 +275,5 @@ def parts_of(visitor: Visit) -> tuple[Part, ...]:
             gift_card=receipt.gift_card if sold_here else 0,
             returns=tuple(receipt.returns[index] for index in returns.get(key, ())),
         )
-        parts.append(Part(piece, owner, receipt.id, k, len(by_owner)))
+        parts.append(Part(piece, owner, receipt.id, visitor.digest, k, len(by_owner)))
     return tuple(parts)

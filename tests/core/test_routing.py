@@ -77,7 +77,7 @@ def test_the_same_document_takes_the_stored_route_again_even_when_it_has_become_
         OWNERS["c"] = Interval("A")
 
     assert again == first
-    assert first.outputs == (Part(sale("s", CARD), Owner("A", "A"), "s"),)
+    assert first.outputs == (Part(sale("s", CARD), Owner("A", "A"), "s", "x"),)
 
 
 def test_other_content_under_a_known_id_is_a_conflict_and_the_row_stays():
@@ -106,7 +106,7 @@ def test_a_return_goes_to_the_owner_of_the_original_without_a_card():
 
     (part,) = visit(sold, visitor, park_days=30).outputs
 
-    assert part == Part(back("r", "s"), Owner("A", "A"), "r")
+    assert part == Part(back("r", "s"), Owner("A", "A"), "r", "x")
 
 
 def test_a_return_before_its_sale_waits_and_follows_it_at_once():
@@ -179,4 +179,4 @@ def test_a_void_goes_to_the_owner_of_what_it_voids():
     (visitor,) = arrives(Route(), void).outputs
     (part,) = visit(Route(digest="1", owner=Owner("A", "A")), visitor, park_days=30).outputs
 
-    assert part == Part(void, Owner("A", "A"), "v")
+    assert part == Part(void, Owner("A", "A"), "v", "x")

@@ -1,0 +1,179 @@
+"""What serves an instant: the programme, its ledger policy, campaigns, products, stores.
+
+All of it comes from references, and a batch sees one state of them.  Documents are
+parsed and compiled once a change, not once a receipt.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from schemas.codec import Codec
+from streams.core.accrual import Rules
+from streams.core.campaigns import load_campaign
+from streams.core.earning import campaign_rules
+from streams.core.matching import CampaignIndex
+from streams.core.policy import LedgerPolicy, ledger_policy
+from streams.core.programme import Programme, load_programme
+from streams.core.receipt import EpochMs, Receipt
+from streams.engine import Batch, Record, Reference, ReferenceView
+from streams.topics import Names
+from streams.wire.references import (
+    Document,
+    campaign_from,
+    content,
+    lookup_key,
+    product_from,
+    programme_from,
+    store_from,
+)
+
+PROGRAMMES, CAMPAIGNS, PRODUCTS, STORES = "programmes", "campaigns", "products", "stores"
+RESOLUTIONS = "resolutions"
+# Descriptions kept parsed; a shop's shelf is well below it, and beyond it they are parsed anew.
+REMEMBERED = 200_000
+
+
+class NoProgrammeError(RuntimeError):
+    """Nothing can be decided: no programme has been published, or not the one asked for."""
+
+
+class Served(Struct, frozen=True):
+    """A programme version with what is compiled for it."""
+
+    programme: Programme
+    policy: LedgerPolicy
+    index: CampaignIndex
+
+
+def references(names: Names, codec: Codec) -> tuple[Reference, ...]:
+    """Declare every reference topic that the stages read."""
+
+    def dated(read: Callable[[Codec, bytes | None], Any]) -> Callable[[Record], int]:
+        return lambda record: int(read(codec, record.value).valid_from)
+
+    def entity(record: Record) -> bytes:
+        return lookup_key(record.key or b"")
+
+    return (
+        Reference(PROGRAMMES, names.programmes, dated(programme_from), entity),
+        Reference(CAMPAIGNS, names.campaigns, dated(campaign_from), entity),
+        Reference(PRODUCTS, names.products, dated(product_from), entity),
+        Reference(STORES, names.stores, dated(store_from), entity),
+        Reference(RESOLUTIONS, names.resolutions),
+    )
+
+
+class Terms:
+    """
+    The reader of reference data for the stages of one process.
+
+    Args:
+        codec: Of the registry's ids.
+        programme: Id of the programme to serve; None takes the only one there is.
+    """
+
+    def __init__(self, codec: Codec, programme: str | None = None) -> None:
+        self._codec = codec
+        self._programme = programme
+        self._seen: tuple[int, int] | None = None
+        self._starts: list[EpochMs] = []
+        self._served: list[Served] = []
+        self._described: dict[bytes, Mapping[str, Any]] = {}
+
+    def policy(self, batch: Batch, at: EpochMs) -> LedgerPolicy:
+        """
+        Give the ledger policy that serves *at*.
+
+        Raises:
+            NoProgrammeError: If none is published.
+        """
+        return self._serving(batch, at, campaigns=False).policy
+
+    def served(self, batch: Batch, at: EpochMs) -> Served:
+        """
+        Give the programme and campaigns that serve *at*.
+
+        Raises:
+            NoProgrammeError: If no programme is published.
+        """
+        return self._serving(batch, at, campaigns=True)
+
+    def rules(self, batch: Batch, receipt: Receipt) -> Rules:
+        """Give what the campaigns as of the sale pay for *receipt*."""
+        served = self.served(batch, receipt.sold_at)
+        at = receipt.sold_at
+
+        def product(sku: str) -> Mapping[str, Any]:
+            stored = batch.reference(PRODUCTS).as_of(sku.encode(), at)
+            return self._description(stored, product_from)
+
+        stored = batch.reference(STORES).as_of(receipt.store.encode(), at)
+        store = {"store": receipt.store, **self._description(stored, store_from)}
+        return campaign_rules(served.programme, served.index, product, store)
+
+    def _description(
+        self, stored: bytes | None, read: Callable[[Codec, bytes | None], Any]
+    ) -> Mapping[str, Any]:
+        """Parse the attributes of a product or store; what is unknown has none."""
+        if stored is None:
+            return {}
+        known = self._described.get(stored)
+        if known is None:
+            if len(self._described) >= REMEMBERED:
+                self._described.clear()
+            known = self._described[stored] = read(self._codec, stored).attributes
+        return known
+
+    def _serving(self, batch: Batch, at: EpochMs, *, campaigns: bool) -> Served:
+        programmes = batch.reference(PROGRAMMES)
+        published = batch.reference(CAMPAIGNS) if campaigns else None
+        seen = (programmes.generation, -1 if published is None else published.generation)
+        if seen != self._seen:
+            self._compile(programmes, published)
+            self._seen = seen
+        # Before the first version the first one serves: a late receipt may be older.
+        return self._served[max(bisect_right(self._starts, at) - 1, 0)]
+
+    def _compile(self, programmes: ReferenceView, campaigns: ReferenceView | None) -> None:
+        versions = self._versions(programmes)
+        documents: list[Document] = []
+        if campaigns is not None:
+            documents = [campaign_from(self._codec, value) for _, _, value in campaigns.versions()]
+        self._starts = [version.valid_from for version in versions]
+        self._served = [self._serve(version, documents) for version in versions]
+
+    def _versions(self, view: ReferenceView) -> list[Document]:
+        found = [programme_from(self._codec, value) for _, _, value in view.versions()]
+        ids = sorted({each.id for each in found})
+        wanted = self._programme
+        if wanted is None:
+            if len(ids) != 1:
+                raise NoProgrammeError(
+                    f"{len(ids)} programmes are published; publish one with `loyalty programmes "
+                    "publish`, or name the one to serve in LOYALTY_PROGRAMME"
+                )
+            wanted = ids[0]
+        if wanted not in ids:
+            raise NoProgrammeError(f"programme {wanted!r} is not among the published {ids}")
+        return sorted((each for each in found if each.id == wanted), key=lambda v: v.valid_from)
+
+    def _serve(self, version: Document, documents: list[Document]) -> Served:
+        programme = load_programme(content(version))
+        campaigns = [load_campaign(content(each), programme) for each in documents]
+        return Served(programme, policy_of(programme), CampaignIndex(programme, campaigns))
+
+
+def policy_of(programme: Programme) -> LedgerPolicy:
+    """Give the ledger policy of a programme; its redeemable currency and zone are part of it."""
+    currency = programme.redemption.currency
+    return ledger_policy(
+        programme.ledger,
+        zone=programme.zone,
+        currency=currency,
+        point_value=programme.points[currency].value,
+        classes=programme.redemption.classes,
+        gift_earns=programme.earn_on == "net",
+    )
