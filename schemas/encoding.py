@@ -186,8 +186,8 @@ def _getter(kind: type[Struct], names: list[str]) -> Callable[[Any], tuple[Any, 
     """
     attributes = {name.rstrip("_"): name for name in kind.__struct_fields__}
     if set(attributes) != set(names):
-        odd = sorted(set(attributes) ^ set(names))
-        raise UnencodableError(f"record without a difference in {', '.join(odd)}", kind)
+        odd = ", ".join(sorted(set(attributes) ^ set(names)))
+        raise UnencodableError(f"{kind.__name__} and its record differ in {odd}; such a record", 0)
     in_order = [attributes[name] for name in names]
     get = attrgetter(*in_order)
     return get if len(in_order) > 1 else lambda value: (get(value),)
