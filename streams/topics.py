@@ -167,7 +167,13 @@ def plan(tenant: str = "loyalty", *, partitions: int = 4) -> tuple[Topic, ...]:
                 key="as it came",
                 about=f"What could not be read from {topic}: key and bytes untouched",
             )
-            for topic in (names.receipts, names.members, names.routes, names.commands)
+            for topic in (
+                names.receipts,
+                names.members,
+                names.routes,
+                names.commands,
+                names.bonuses,
+            )
         ),
     )
 

@@ -8,10 +8,11 @@ may set).  Trying it without a broker: `driver`.
 
 from streams.engine.batch import Batch, ReferenceView
 from streams.engine.record import Headers, Output, Record, partition_for
-from streams.engine.settings import EngineSettings
+from streams.engine.settings import AppDeclaration, EngineSettings
 from streams.engine.stage import Reference, Stage, TopicNeed, changelog_topic, topics_needed
 
 __all__ = [
+    "AppDeclaration",
     "Batch",
     "EngineSettings",
     "Headers",
