@@ -98,7 +98,9 @@ class Worker:
 class Crew:
     """All workers of a demo, and the supervisor that starts them again."""
 
-    def __init__(self, apps: tuple[str, ...], *, folder: Path, environment: Mapping[str, str]):
+    def __init__(
+        self, apps: tuple[str, ...], *, folder: Path, environment: Mapping[str, str]
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.workers = [Worker(app, folder=folder, environment=environment) for app in apps]
         self.kills = 0
