@@ -45,16 +45,21 @@ from streams.core.grammar import (
     shown,
 )
 from streams.core.programme import CHECKER, PROGRAMME, Programme, load_programme
+from streams.core.publishing import campaign_schema, programme_schema
 
-FILE_BYTES_MOST = 4 * 1024 * 1024  # A longer document would not fit a Kafka record.
-NODES_MOST = 200_000  # Aliases can make a short file large; reading stops there.
+FILE_BYTES_MOST = 512 * 1024  # Reading YAML takes seconds then; a Kafka record holds 1 MB.
+NODES_MOST = 50_000  # Aliases can make a short file large; reading stops there.
 DEPTH_MOST = 40
+BRACKETS_MOST = 100  # The parser looks far ahead at every open bracket.
 DIGITS = {"money": 2, "percent": 2, "quantity": 3}  # Of percent: 1 % is 100 basis points.
 
 INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 FRACTION = re.compile(r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.)", re.ASCII)
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
 OTHER_NUMBER = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", re.ASCII)
+TAG = "tag:yaml.org,2002:"
+TAGS = {TAG + name for name in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp")}
+TAGS.add(TAG + "merge")  # Of the key <<, which is then refused as unknown.
 NULLS = ("", "~", "null", "Null", "NULL")
 TRUES, FALSES = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 
@@ -128,6 +133,10 @@ def nodes(text: str, file: str) -> list[Node]:
     Raises:
         DocumentFileError: If it is not YAML.
     """
+    line = _too_deep(text)
+    if line is not None:
+        message = f"nested deeper than {DEPTH_MOST}"
+        raise DocumentFileError([Problem(file, line, 1, "document", message)])
     yaml = YAML(typ="safe", pure=True)
     try:
         found = [node for node in yaml.compose_all(io.StringIO(text)) if node is not None]
@@ -146,6 +155,17 @@ def nodes(text: str, file: str) -> list[Node]:
     if not found:
         raise DocumentFileError([Problem(file, 1, 1, "document", "the file is empty")])
     return found
+
+
+def _too_deep(text: str) -> int | None:
+    """Find the line where absurdly many brackets are open, in text or not."""
+    depth = 0
+    for number, line in enumerate(text.split("\n"), start=1):
+        for mark in re.findall(r"[\[\]{}]", line):
+            depth = depth + 1 if mark in "[{" else max(0, depth - 1)
+            if depth > BRACKETS_MOST:
+                return number
+    return None
 
 
 class _Broken:
@@ -185,11 +205,12 @@ class _Converter:
         """Convert *node*; without *shape* by YAML's own rules."""
         start = (node.start_mark.line, node.start_mark.column)
         at_key = (key.start_mark.line, key.start_mark.column) if key is not None else start
-        self.places.setdefault(path, Place(start, at_key))
+        nothing = isinstance(node, ScalarNode) and not node.value and node.style is None
+        self.places[path] = Place(at_key if nothing else start, at_key)
         self._seen += 1
         if self._seen > NODES_MOST or len(path) > DEPTH_MOST:
             return self.fault(path, f"more than {NODES_MOST} values or nested over {DEPTH_MOST}")
-        if not str(node.tag).startswith("tag:yaml.org,2002:"):
+        if node.tag not in TAGS:
             return self.fault(path, f"tag {shown(str(node.tag))} has no meaning here; leave it out")
         if isinstance(node, MappingNode):
             return self.mapping(node, shape, path)
@@ -223,8 +244,10 @@ class _Converter:
         return found
 
     def scalar(self, node: ScalarNode, shape: Expected, path: Path) -> Any:
-        plain = node.style is None
         text = node.value
+        # A tag !!str makes text of what else would be a number.
+        tagged = node.tag == TAG + "str" and NUMBER.fullmatch(text) is not None
+        plain = node.style is None and not tagged
         if isinstance(shape, Either):
             shape = _chosen(shape, text, plain=plain)
         match shape:
@@ -587,3 +610,11 @@ def canonical(document: Mapping[str, Any]) -> str:
 def digest(document: Mapping[str, Any]) -> str:
     """Give the hex SHA-256 of the canonical form: equal documents have equal digests."""
     return sha256(canonical(document).encode()).hexdigest()
+
+
+def publish_schemas(folder: FilePath) -> None:
+    """Write the JSON Schemas of both kinds of document into *folder*."""
+    schemas = {"campaign": campaign_schema(), "programme": programme_schema()}
+    for name, schema in schemas.items():
+        text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        (folder / f"{name}.schema.json").write_text(text, encoding="utf-8")

@@ -47,8 +47,8 @@ from streams.core.runs import ALWAYS, WEEKDAYS, Runs, clock, instant
 TITLE = Either(
     (Text(), Table(Text("a language like en", r"[a-z]{2,3}(-[A-Za-z0-9]+)*", 20), Text()))
 )
-CLOCK = Text("a time of day like 22:00", r"[0-2]\d:[0-5]\d", 5)
-MONTH_DAY = Text("a month and day like 03-01", r"\d\d-\d\d", 5)
+CLOCK = Text("a time of day like 22:00", r"[0-2][0-9]:[0-5][0-9]", 5)
+MONTH_DAY = Text("a month and day like 03-01", r"[0-9]{2}-[0-9]{2}", 5)
 PIECES_MOST = 100
 TERM = Whole("count", 0, 100_000)
 LONG_TERM = Whole("count", 1, 36_500)

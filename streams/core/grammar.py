@@ -153,9 +153,8 @@ class Either(Struct, frozen=True):
 Shape = Text | Word | Whole | Flag | When | Test | Listing | Table | Record | Either
 
 WHEN = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)"
-    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3}))?)?(Z|[+-]\d\d:\d\d)?)?",
-    re.ASCII,
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,3}))?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
 WHEN_RIGHT = "a date like 2026-03-02 or an instant like 2026-03-02T10:00+03:00"
 
@@ -313,7 +312,9 @@ def _scalar(shape: Text | Word | Whole | When, value: Any, path: Path) -> Iterat
     match shape:
         case Text():
             fits = shape.shortest <= len(value) <= shape.longest
-            fits = fits and re.fullmatch(shape.pattern, value) is not None and sound(value)
+            fits = (
+                fits and re.fullmatch(shape.pattern, value, re.ASCII) is not None and sound(value)
+            )
         case Word():
             fits = value in shape.words
         case Whole():
