@@ -1,0 +1,261 @@
+"""The codec admits what the schema says, and nothing else gets through it."""
+
+import io
+import struct
+import time
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.catalogue import catalogue
+from schemas.codec import RECORD_BYTES_MAX, CodecError, committed, plain
+from schemas.encoding import UnencodableError, compile_writer
+from streams.core.result import Result
+from streams.wire.outputs import bonus_bytes
+from tests.support.golden import FOLDER
+from tests.support.values import LONGS, values
+
+CODEC = committed()
+SCHEMAS = {schema.record: schema for schema in catalogue()}
+PARSED = {record: fastavro.parse_schema(plain(schema.tree)) for record, schema in SCHEMAS.items()}
+GOLDEN = {path.stem: path.read_bytes() for path in sorted(FOLDER.glob("*.avro"))}
+RECEIPT = GOLDEN["Receipt.1.full"]
+
+
+def frame(body, schema_id=1, magic=0):
+    """Put a frame in front of a body."""
+    return struct.pack(">bI", magic, schema_id) + body
+
+
+def code_of(data, record="Receipt", **options):
+    """Give the code of the error in which decoding ends."""
+    with pytest.raises(CodecError) as refused:
+        CODEC.decode(data, record, **options)
+    return refused.value.code
+
+
+class TestFrame:
+    """What stands in front of the body, and what has to be behind it."""
+
+    @pytest.mark.parametrize(
+        ("data", "code"),
+        [
+            (None, "NO_VALUE"),
+            (b"", "TRUNCATED"),
+            (b"\0\0\0\0", "TRUNCATED"),
+            (frame(b""), "TRUNCATED"),
+            (b'{"id":"r"}', "BAD_MAGIC"),
+            (frame(b"", schema_id=4_000_000_000), "UNKNOWN_SCHEMA"),
+            (frame(RECEIPT[5:], schema_id=2), "WRONG_SCHEMA"),
+            (RECEIPT[:-1], "TRUNCATED"),
+            (RECEIPT + b"\0", "TRAILING_BYTES"),
+            (frame(b"\x04\xff\xff"), "UNDECODABLE"),
+            (bytes(RECORD_BYTES_MAX + 1), "TOO_LARGE"),
+        ],
+    )
+    def test_each_fault_has_its_code(self, data, code):
+        """Operators sort dead letters by it."""
+        assert code_of(data) == code
+
+    def test_a_caller_may_bound_the_size_further(self):
+        """What a till sends is smaller than what stages send each other."""
+        assert code_of(RECEIPT, bytes_max=len(RECEIPT) - 1) == "TOO_LARGE"
+        assert CODEC.decode(RECEIPT, "Receipt", bytes_max=len(RECEIPT))["id"]
+
+    @pytest.mark.parametrize("name", GOLDEN)
+    def test_no_record_can_be_cut_short(self, name):
+        """Every prefix ends in the one error."""
+        record, data = name.split(".")[0], GOLDEN[name]
+        for length in range(len(data)):
+            assert code_of(data[:length], record) in {"TRUNCATED", "UNDECODABLE"}
+
+    @pytest.mark.parametrize("name", GOLDEN)
+    def test_no_record_has_anything_behind_it(self, name):
+        """A second record behind the first would be lost silently."""
+        record, data = name.split(".")[0], GOLDEN[name]
+
+        assert code_of(data + data, record) == "TRAILING_BYTES"
+
+
+class TestDamage:
+    """Whatever the bytes are, there is a record or the one error, and soon."""
+
+    @given(st.binary(max_size=300))
+    def test_random_bytes(self, data):
+        """Unframed noise."""
+        _decode_or_refuse(data, "Receipt")
+
+    @given(record=st.sampled_from(sorted(SCHEMAS)), body=st.binary(max_size=300))
+    def test_random_bodies(self, record, body):
+        """Noise behind a sound frame."""
+        _decode_or_refuse(frame(body, SCHEMAS[record].id), record)
+
+    @settings(max_examples=300)
+    @given(name=st.sampled_from(sorted(GOLDEN)), data=st.data())
+    def test_damaged_records(self, name, data):
+        """One to three bytes of a sound record are others."""
+        damaged = bytearray(GOLDEN[name])
+        for _ in range(data.draw(st.integers(1, 3))):
+            damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+        _decode_or_refuse(bytes(damaged), name.split(".")[0])
+
+    @pytest.mark.parametrize("count", [1_000_000, 2**31, 2**62, -(2**62), -1])
+    def test_a_count_of_millions_costs_nothing(self, count):
+        """Four bytes must not become five million objects."""
+        head = CODEC.encode(
+            "Receipt", {"id": "r", "store": "s", "till": "t", "sold_at": 0, "lines": []}
+        )[5:-12]
+        out = bytearray()
+        zigzag = (count << 1) ^ (count >> 63)
+        while zigzag > 0x7F:
+            out.append(zigzag & 0x7F | 0x80)
+            zigzag >>= 7
+        out.append(zigzag)
+        begun = time.perf_counter()
+        for start in range(len(head) + 1):
+            _decode_or_refuse(frame(head[:start] + bytes(out)), "Receipt")
+
+        assert time.perf_counter() - begun < 5
+
+    @given(st.integers(-(2**70), 2**70))
+    def test_a_length_of_any_size_is_refused(self, length):
+        """Also one that overflows sixty-four bits."""
+        out = bytearray()
+        rest = length % 2**77
+        while rest > 0x7F:
+            out.append(rest & 0x7F | 0x80)
+            rest >>= 7
+        out.append(rest)
+        _decode_or_refuse(frame(bytes(out)), "Receipt")
+
+    def test_no_message_repeats_what_the_bytes_held(self):
+        """Dead letters' headers and logs must not hold what tills sent."""
+        secret = b"+12125552368"
+        for data in (secret, frame(b"\x18" + secret), RECEIPT + secret):
+            with pytest.raises(CodecError) as refused:
+                CODEC.decode(data, "Receipt")
+            assert "2368" not in str(refused.value)
+            assert refused.value.__cause__ is None
+
+
+def _decode_or_refuse(data, record):
+    try:
+        value = CODEC.decode(data, record)
+    except CodecError:
+        return
+    assert isinstance(value, dict)
+
+
+class TestStrictness:
+    """Encoding refuses what fastavro would bend."""
+
+    @pytest.mark.parametrize(
+        ("schema", "value"),
+        [
+            ("long", 1.0),
+            ("long", 1.7),
+            ("long", float("nan")),
+            ("long", True),
+            ("long", "1"),
+            ("long", None),
+            ("long", 2**63),
+            ("long", -(2**63) - 1),
+            ("boolean", 1),
+            ("boolean", None),
+            ("string", b"x"),
+            ("string", 1),
+            ("string", "\ud800"),
+            ("bytes", "x"),
+            ("null", 0),
+            ({"type": "array", "items": "long"}, "12"),
+            ({"type": "array", "items": "long"}, {1}),
+            ({"type": "map", "values": "long"}, {1: 1}),
+            (["null", "long"], 1.0),
+            (["string", "long"], True),
+            ({"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}, {}),
+            (
+                {"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]},
+                {"a": 1, "b": 2},
+            ),
+            ({"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]}, [1]),
+        ],
+    )
+    def test_a_value_of_another_type_is_refused(self, schema, value):
+        """Each row is one coercion that somebody's library makes."""
+        with pytest.raises(UnencodableError):
+            compile_writer(schema)(bytearray(), value)
+
+    @pytest.mark.parametrize("kind", ["float", "double", "int", {"type": "enum", "name": "E"}])
+    def test_a_schema_with_a_type_that_we_do_not_use_is_refused(self, kind):
+        """A float in a schema would let NaN in."""
+        with pytest.raises(ValueError, match="no type"):
+            compile_writer(kind)
+
+    def test_a_record_inside_itself_is_refused(self):
+        """Its depth would be the sender's to choose, and a deep one kills the process."""
+        tree = {"type": "record", "name": "T", "fields": [{"name": "t", "type": ["null", "T"]}]}
+
+        with pytest.raises(ValueError, match="no type"):
+            compile_writer(tree)
+
+    def test_a_refusal_names_the_field(self):
+        """A programmer finds it without a debugger."""
+        with pytest.raises(CodecError, match=r"Store\.attributes: .* not float"):
+            CODEC.encode("Store", {"id": "S", "valid_from": 0, "attributes": {"lat": 1.5}})
+
+    def test_a_record_larger_than_the_broker_takes_is_refused(self):
+        """Better here, where a stage can answer, than in the producer."""
+        big = {"id": "S", "valid_from": 0, "attributes": {"x": "y" * RECORD_BYTES_MAX}}
+
+        with pytest.raises(CodecError) as refused:
+            CODEC.encode("Store", big)
+
+        assert refused.value.code == "TOO_LARGE"
+
+
+class TestAgreement:
+    """Our writer and fastavro's give the same bytes."""
+
+    @given(LONGS)
+    def test_on_every_long(self, number):
+        """Zigzag and seven bits a byte."""
+        assert _ours("long", number) == _fastavros("long", number)
+
+    @given(value=values(Result))
+    def test_on_whole_records(self, value):
+        """A struct is written as the dict of its fields would be."""
+        data = bonus_bytes(CODEC, value)
+        read = CODEC.decode(data, "Bonus")
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, PARSED["Bonus"], read)
+
+        assert data[5:] == out.getvalue()
+
+    @pytest.mark.parametrize("name", GOLDEN)
+    def test_on_every_golden_record(self, name):
+        """Also on unions and maps."""
+        record = name.split(".")[0]
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, PARSED[record], CODEC.decode(GOLDEN[name], record))
+
+        assert GOLDEN[name][5:] == out.getvalue()
+
+    def test_maps_are_written_in_the_order_of_their_keys(self):
+        """Equal attributes have equal bytes, whichever was set first."""
+        schema = {"type": "map", "values": "long"}
+
+        assert _ours(schema, {"b": 1, "a": 2}) == _ours(schema, {"a": 2, "b": 1})
+
+
+def _ours(schema, value):
+    out = bytearray()
+    compile_writer(schema)(out, value)
+    return bytes(out)
+
+
+def _fastavros(schema, value):
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
+    return out.getvalue()
