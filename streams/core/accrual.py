@@ -27,7 +27,12 @@ class LotTerms(Struct, frozen=True, rename={"class_": "class"}, forbid_unknown_f
 
 
 class LineNet(Struct, frozen=True):
-    """One sold line as accrual sees it; *net* excludes points, and gift money by default."""
+    """
+    One sold line as accrual sees it; *net* excludes points, and gift money by default.
+
+    Attributes:
+        campaigns: Ids of the discount campaigns printed on the line.
+    """
 
     n: int
     sku: str
@@ -36,6 +41,7 @@ class LineNet(Struct, frozen=True):
     list: Money
     amount: Money
     discounted: bool = False
+    campaigns: tuple[str, ...] = ()
 
 
 class Headroom(Struct, frozen=True):
