@@ -426,33 +426,42 @@ def evaluate(condition: Condition, attributes: AttributeMap) -> Verdict:
     Every atom is asked, also where another already decides: the names explain
     to a marketer what the data lacks.
     """
-    answers = {atom: ask(atom, attributes) for atom in condition.atoms}
-    unknown = {atom.attribute for atom, answer in answers.items() if answer is None}
-    return Verdict(_holds(condition.tree, answers), tuple(sorted(unknown)))
+    unknown: set[str] = set()
+    met = _explained(condition.tree, attributes, unknown)
+    return Verdict(met, tuple(sorted(unknown)))
+
+
+def _explained(tree: Tree, attributes: AttributeMap, unknown: set[str]) -> bool:
+    if isinstance(tree, Atom):
+        answer = ask(tree, attributes)
+        if answer is None:
+            unknown.add(tree.attribute)
+        return answer is True
+    answers = [_explained(part, attributes, unknown) for part in tree.parts]
+    return all(answers) if isinstance(tree, Every) else any(answers)
 
 
 def holds(condition: Condition, attributes: AttributeMap) -> bool:
-    """Decide *condition* on *attributes*."""
-    return evaluate(condition, attributes).holds
+    """Decide *condition* on *attributes*, asking no more than it takes."""
+    return _holds(condition.tree, attributes)
 
 
-def _holds(tree: Tree, answers: Mapping[Atom, bool | None]) -> bool:
+def _holds(tree: Tree, attributes: AttributeMap) -> bool:
     if isinstance(tree, Atom):
-        return answers[tree] is True
+        return ask(tree, attributes) is True
     if isinstance(tree, Every):
-        return all(_holds(part, answers) for part in tree.parts)
-    return any(_holds(part, answers) for part in tree.parts)
+        return all(_holds(part, attributes) for part in tree.parts)
+    return any(_holds(part, attributes) for part in tree.parts)
 
 
 def ask(atom: Atom, attributes: AttributeMap) -> bool | None:
     """Decide one atom; None when its attribute is missing or of another type."""
     value = attributes.get(atom.attribute)
-    if atom.operator in ("known", "unknown"):
-        return (value is not None) == (atom.operator == "known")
+    operator = atom.operator
+    if operator in ("known", "unknown"):
+        return (value is not None) == (operator == "known")
     answer = None if value is None else _positive(atom, value)
-    if answer is None:
-        return None
-    return answer == (atom.operator in POSITIVE)
+    return answer if answer is None or operator in POSITIVE else not answer
 
 
 def _positive(atom: Atom, value: Any) -> bool | None:

@@ -37,6 +37,7 @@ Reason = Literal[
     "payment", "threshold",
 ]  # fmt: skip
 WEEK_MINUTES = WEEK_DAYS * DAY_MINUTES
+EXCLUSIONS = 3  # From discounts, from points, from redemption: the first rows of the index.
 MEMO_BYTES = 32 * 1024 * 1024  # What remembered products may take; beyond it all are forgotten.
 MEMO_ENTRY_BYTES = 300  # A remembered product without its mask.
 
@@ -340,6 +341,26 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
+class _Product(Struct, frozen=True):
+    """
+    What was found for a product, at the price and quantity it last had.
+
+    Attributes:
+        kinds: Types of the attributes: 1 and true are equal to Python, not to us.
+        rows: Rows of the index that the product alone does not refuse.
+        eligible: Campaigns that it is eligible for.
+        excluded: What the programme excludes it from, a bit each.
+    """
+
+    attributes: AttributeMap
+    kinds: tuple[type, ...]
+    rows: int
+    price: Money
+    quantity: Thousandths
+    eligible: int
+    excluded: int
+
+
 class _Goods:
     """`goods` of every campaign and the programme's exclusions, compiled; remembers products."""
 
@@ -348,47 +369,62 @@ class _Goods:
         kept_out = (excluded.discounts, excluded.points, excluded.redemption)
         never = Condition(TRUE.tree, (), ())
         own = [never if each is None else each for each in kept_out]
+        self._discounts = mask_of(
+            (at for at, each in enumerate(campaigns) if each.kind == "discount"), len(campaigns)
+        )
         self._index = ConditionIndex([*own, *(campaign.goods for campaign in campaigns)])
         columns = self._index.columns
         self._price, self._quantity = columns.get("price"), columns.get("quantity")
         self._product = [c for name, c in columns.items() if name not in ("price", "quantity")]
-        self._memo: dict[str, tuple[AttributeMap, tuple[type, ...], int]] = {}
+        self._memo: dict[str, _Product] = {}
         self._masks: dict[int, int] = {}
         self._memo_most = MEMO_BYTES // MEMO_ENTRY_BYTES
         self._masks_most = max(16, MEMO_BYTES // (self._index.possible.bit_length() // 8 + 100))
 
-    def mask(self, line: GoodsLine) -> int:
-        """Give what holds on *line*: bits 0 to 2 the exclusions, from bit 3 on the campaigns."""
-        known = self._memo.get(line.sku)
-        attributes = line.attributes
-        if known is not None and (known[0] is attributes or _same(known, attributes)):
-            rows = known[2]
-        else:
-            rows = self._remember(line)
-        if self._price is not None:
-            rows &= self._price.mask(line.price)
-        if self._quantity is not None:
-            rows &= self._quantity.mask(line.quantity)
-        return self._index.owners(rows)
+    def products(self, lines: Sequence[GoodsLine]) -> list[_Product]:
+        """Find what holds on each line."""
+        memo = self._memo
+        by_price, by_quantity = self._price is not None, self._quantity is not None
+        found = []
+        for line in lines:
+            known = memo.get(line.sku)
+            if (
+                known is None
+                or known.attributes is not line.attributes
+                or (by_price and known.price != line.price)
+                or (by_quantity and known.quantity != line.quantity)
+            ):
+                known = self._remember(line, known)
+            found.append(known)
+        return found
 
-    def _remember(self, line: GoodsLine) -> int:
-        rows = self._index.rows({**line.attributes, "sku": line.sku}, self._product)
+    def _remember(self, line: GoodsLine, known: _Product | None) -> _Product:
+        kinds = tuple(map(type, line.attributes.values()))
+        if known is not None and known.attributes == line.attributes and known.kinds == kinds:
+            rows = known.rows
+        else:
+            rows = self._index.rows({**line.attributes, "sku": line.sku}, self._product)
+        mask = rows
+        if self._price is not None:
+            mask &= self._price.mask(line.price)
+        if self._quantity is not None:
+            mask &= self._quantity.mask(line.quantity)
+        mask = self._index.owners(mask)
+        eligible, excluded = mask >> EXCLUSIONS, mask & (1 << EXCLUSIONS) - 1
+        if excluded & 1:
+            eligible &= ~self._discounts
+        if excluded & 2:
+            eligible &= self._discounts
         if len(self._memo) >= self._memo_most or len(self._masks) >= self._masks_most:
             self._memo.clear()
             self._masks.clear()
-        # Products of one kind share one mask.
+        # Products of one kind share their masks.
         rows = self._masks.setdefault(rows, rows)
-        kinds = tuple(map(type, line.attributes.values()))
-        self._memo[line.sku] = (line.attributes, kinds, rows)
-        return rows
-
-
-def _same(known: tuple[AttributeMap, tuple[type, ...], int], attributes: AttributeMap) -> bool:
-    """Tell whether attributes are those remembered; 1 and true are equal to Python, not to us."""
-    return known[0] == attributes and known[1] == tuple(map(type, attributes.values()))
-
-
-EXCLUSIONS = 3
+        eligible = self._masks.setdefault(eligible, eligible)
+        price, quantity = line.price, line.quantity
+        found = _Product(line.attributes, kinds, rows, price, quantity, eligible, excluded)
+        self._memo[line.sku] = found
+        return found
 
 
 class CampaignIndex:
@@ -416,6 +452,7 @@ class CampaignIndex:
             kind: mask_of((at for at in places if own[at].kind == kind), size)
             for kind in ("discount", "accrual")
         }
+        self._unbounded = [c.basket.net is None and c.basket.quantity is None for c in own]
         self._versions: dict[str, int] = {}
         for at, campaign in enumerate(own):
             self._versions[campaign.campaign] = self._versions.get(campaign.campaign, 0) | 1 << at
@@ -434,25 +471,20 @@ class CampaignIndex:
         if not candidates:
             return ()
         lines_of: dict[int, int] = {}
-        discounts, points = self._kinds["discount"], self._kinds["accrual"]
-        for place, line in enumerate(occasion.lines):
-            mask = self._goods.mask(line)
-            found = mask >> EXCLUSIONS & candidates
-            if mask & 1:
-                found &= ~discounts
-            if mask & 2:
-                found &= ~points
-            bit = 1 << place
+        bit = 1
+        for product in self._goods.products(occasion.lines):
+            found = product.eligible & candidates
             while found:
                 low = found & -found
-                at = low.bit_length()
+                at = low.bit_length() - 1
                 lines_of[at] = lines_of.get(at, 0) | bit
                 found ^= low
-        own = self.campaigns
+            bit <<= 1
+        own, unbounded = self.campaigns, self._unbounded
         return tuple(
-            Match(own[at - 1], lines)
+            Match(own[at], lines)
             for at, lines in sorted(lines_of.items())
-            if reachable(own[at - 1].basket, lines, occasion)
+            if unbounded[at] or reachable(own[at].basket, lines, occasion)
         )
 
     def _candidates(self, occasion: Occasion) -> int:
@@ -462,7 +494,7 @@ class CampaignIndex:
             mask &= self._where.holding(occasion.store)
         if mask:
             mask &= self._who.holding(occasion.member)
-        if mask:
+        if mask and self._receipt.columns:
             receipt = {"channel": occasion.channel, "payment": occasion.payments}
             mask &= self._receipt.holding(receipt)
         if mask & self._code:
@@ -494,10 +526,9 @@ class CampaignIndex:
     def excluded(self, lines: Sequence[GoodsLine]) -> ExcludedLines:
         """Find the lines that the programme excludes."""
         found = [0] * EXCLUSIONS
-        for place, line in enumerate(lines):
-            mask = self._goods.mask(line)
+        for place, product in enumerate(self._goods.products(lines)):
             for which in range(EXCLUSIONS):
-                found[which] |= (mask >> which & 1) << place
+                found[which] |= (product.excluded >> which & 1) << place
         return ExcludedLines(*found)
 
 
