@@ -71,13 +71,29 @@ def _compile(schema: Any, namespace: str, named: dict[str, Write]) -> Write:
 
 def write_long(out: bytearray, value: Any) -> None:
     """Write a long: zigzag, seven bits a byte, lowest first."""
-    if type(value) is not int or not LONG_MIN <= value <= LONG_MAX:
+    if type(value) is not int:
         raise UnencodableError("long", value)
+    if 0 <= value < _TWO_BYTES:
+        out += _SHORT[value]
+    elif LONG_MIN <= value <= LONG_MAX:
+        out += _zigzag(value)
+    else:
+        raise UnencodableError("long", value)
+
+
+def _zigzag(value: int) -> bytes:
     rest = (value << 1) ^ (value >> 63)
+    body = bytearray()
     while rest > SEVEN_BITS:
-        out.append(rest & SEVEN_BITS | 0x80)
+        body.append(rest & SEVEN_BITS | 0x80)
         rest >>= 7
-    out.append(rest)
+    body.append(rest)
+    return bytes(body)
+
+
+# Quantities, prices and lengths are mostly small; looking them up takes a third of the time.
+_TWO_BYTES = 1 << 13
+_SHORT = tuple(_zigzag(value) for value in range(_TWO_BYTES))
 
 
 def _null(_: bytearray, value: Any) -> None:
@@ -98,7 +114,8 @@ def _string(out: bytearray, value: Any) -> None:
         body = value.encode()
     except UnicodeEncodeError:
         raise UnencodableError("string of Unicode scalars", value) from None
-    write_long(out, len(body))
+    size = len(body)
+    out += _SHORT[size] if size < _TWO_BYTES else _zigzag(size)
     out += body
 
 
