@@ -1,0 +1,51 @@
+"""Exact division of money and points: ledger.md §1.
+
+Everything is integers; every function loses nothing and gives the same answer
+to the same question for ever, because a return recomputes the shares of a sale.
+"""
+
+from collections.abc import Sequence
+
+
+def half_up(numerator: int, denominator: int) -> int:
+    """Divide and round, a half going up; *denominator* is above 0."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def cum(part: int, quantity: int, whole: int) -> int:
+    """
+    Give the share of *part* that falls to the first *quantity* of *whole*.
+
+    It rises with *quantity*, is 0 at 0 and *part* at *whole*; *whole* is above 0.
+    """
+    return (2 * part * quantity + whole) // (2 * whole)
+
+
+def spread(total: int, weights: Sequence[int]) -> tuple[int, ...]:
+    """
+    Divide *total* in proportion to *weights* by largest remainder (`LR`).
+
+    Each share is rounded down; the units left go one each to the greatest
+    remainders, and to the lowest position on a tie.  Zero weights get nothing.
+
+    Args:
+        total: Whole units, at least 0.
+        weights: At least 0 each; all 0 only where *total* is 0.
+
+    Raises:
+        ValueError: If *total* or a weight is negative, or there is nothing to divide over.
+    """
+    whole = sum(weights)
+    if whole == 0 and total == 0:
+        return (0,) * len(weights)
+    if total < 0 or whole == 0 or min(weights) < 0:
+        raise ValueError(f"cannot spread {total} over {list(weights)}")
+
+    shares = [total * weight // whole for weight in weights]
+    left = total - sum(shares)
+    if left:
+        # A unit left has a remainder above 0 to go to, so a zero weight never gets one.
+        by_remainder = sorted(range(len(shares)), key=lambda each: -(total * weights[each] % whole))
+        for each in by_remainder[:left]:
+            shares[each] += 1
+    return tuple(shares)

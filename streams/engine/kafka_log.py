@@ -1,0 +1,215 @@
+"""
+The transactional writer of one shard, on librdkafka.
+
+Every call that waits for the broker has a deadline of ours besides its own:
+librdkafka's calls can overstay theirs while a coordinator returns.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from streams.engine.failure import AbortedError, LostPartitionError
+from streams.engine.record import Output
+from streams.engine.transaction import Position
+
+Client = Mapping[str, str | int | float | bool]
+
+LOST = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+"""The group has moved on: the partition is, or soon will be, another's."""
+
+FENCED = frozenset(
+    {
+        KafkaError._FENCED,  # noqa: SLF001 - the library's public name for it
+        KafkaError.PRODUCER_FENCED,
+        KafkaError.INVALID_PRODUCER_EPOCH,
+    }
+)
+
+QUEUE_MESSAGES = 200_000
+
+
+class FatalLogError(Exception):
+    """The producer can't go on: it was fenced, or the broker refuses it for good."""
+
+
+class KafkaLog:
+    """
+    See Log.
+
+    Args:
+        client: Connection settings.
+        transactional_id: The same for every owner of the partition: a new one fences the old.
+        timeout_ms: After it the broker aborts an open transaction.
+        partition: The partition of every changelog.
+        changelogs: The changelog topic of each table.
+        group: The group metadata of the generation in which the partition was assigned.
+        note: Kept with the committed offsets.
+        call_timeout_s: For one call.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        transactional_id: str,
+        timeout_ms: int,
+        partition: int,
+        changelogs: Mapping[str, str],
+        group: object,
+        call_timeout_s: float,
+    ) -> None:
+        self._partition = partition
+        self._changelogs = changelogs
+        self._group = group
+        self._timeout_s = call_timeout_s
+        self._ends: dict[str, int] = {}
+        self.note = ""
+        self._producer = Producer(
+            {
+                "linger.ms": 5,
+                "acks": "all",
+                "enable.idempotence": True,
+                # Waits of 100 ms by default would be most of a transaction.
+                "retry.backoff.ms": 5,
+                "retry.backoff.max.ms": 100,
+                "queue.buffering.max.messages": QUEUE_MESSAGES,
+                "queue.buffering.max.kbytes": 128 << 10,
+                "partitioner": "murmur2_random",
+                "allow.auto.create.topics": False,
+                **client,
+                "transactional.id": transactional_id,
+                "transaction.timeout.ms": timeout_ms,
+            }
+        )
+
+    def fence(self, timeout_s: float) -> None:
+        """
+        Fence the previous owner and settle the transaction it may have left open.
+
+        Raises:
+            FatalLogError: If the broker refuses or doesn't answer in *timeout_s*.
+        """
+        self._call(lambda: self._producer.init_transactions(10), timeout_s=timeout_s)
+
+    def warm_up(self) -> None:
+        """
+        Open the connections a first batch would wait for, with a transaction that is aborted.
+
+        It writes one tombstone to each changelog, which no committed reader sees.
+        """
+        if not self._changelogs:
+            return
+        self._producer.begin_transaction()
+        for topic in self._changelogs.values():
+            self._producer.produce(topic, None, b"\0warm-up", self._partition)
+        self._producer.flush(self._timeout_s)
+        self._call(lambda: self._producer.abort_transaction(10))
+
+    def begin(self) -> None:
+        """See Log."""
+        self._ends = {}
+        self._call(self._producer.begin_transaction)
+
+    def change(self, table: str, items: Mapping[bytes, bytes | None]) -> None:
+        """See Log."""
+        topic, last = self._changelogs[table], len(items)
+
+        def written(error: KafkaError | None, message: Message) -> None:
+            offset = message.offset()
+            if error is None and offset is not None:
+                self._ends[table] = offset
+
+        for place, (key, value) in enumerate(items.items(), 1):
+            # The log of a partition is in order, so the last is the highest.
+            extra = {"on_delivery": written} if place == last else {}
+            self._produce(topic, value, key, self._partition, **extra)
+
+    def emit(self, outputs: Sequence[Output]) -> None:
+        """See Log."""
+        for output in outputs:
+            extra: dict[str, object] = {}
+            if output.headers:
+                extra["headers"] = list(output.headers)
+            if output.timestamp is not None:
+                extra["timestamp"] = output.timestamp
+            partition = -1 if output.partition is None else output.partition
+            self._produce(output.topic, output.value, output.key, partition, **extra)
+
+    def _produce(
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, **extra: object
+    ) -> None:
+        """Queue one record; a full queue is waited for."""
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            try:
+                self._producer.produce(topic, value, key, partition, **extra)
+            except BufferError:
+                self._producer.poll(0.05)
+                if time.monotonic() > deadline:
+                    raise FatalLogError("the producer's queue stays full") from None
+            except KafkaException as error:
+                self._fail(error)
+            else:
+                return
+
+    def flush(self) -> dict[str, int]:
+        """See Log."""
+        if self._producer.flush(self._timeout_s):
+            self.abort()
+            raise AbortedError("the broker didn't take the batch in time")
+        return self._ends
+
+    def acknowledge(self, position: Position) -> None:
+        """See Log."""
+        offsets = [
+            TopicPartition(topic, partition, offset, self.note)
+            for (topic, partition), offset in position.items()
+        ]
+        self._call(
+            lambda: self._producer.send_offsets_to_transaction(offsets, self._group, 10)
+        )
+
+    def commit(self) -> None:
+        """See Log."""
+        self._call(lambda: self._producer.commit_transaction(10))
+
+    def abort(self) -> None:
+        """
+        Abort what is open.
+
+        Raises:
+            FatalLogError: If even that fails.
+        """
+        self._call(lambda: self._producer.abort_transaction(10))
+
+    def _call(self, call: Callable[[], object], *, timeout_s: float | None = None) -> None:
+        """Make one transaction call, again while librdkafka says it may be repeated."""
+        deadline = time.monotonic() + (timeout_s or self._timeout_s)
+        while True:
+            try:
+                call()
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > deadline:
+                    self._fail(error)
+                time.sleep(0.02)
+            else:
+                return
+
+    def _fail(self, error: KafkaException) -> None:
+        """Turn librdkafka's verdict into one of ours; an abortable transaction is aborted."""
+        verdict = error.args[0]
+        if verdict.fatal() or verdict.code() in FENCED or not verdict.txn_requires_abort():
+            raise FatalLogError(verdict.name()) from error
+        self.abort()
+        if verdict.code() in LOST:
+            raise LostPartitionError(verdict.name()) from error
+        raise AbortedError(verdict.name()) from error

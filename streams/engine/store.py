@@ -1,0 +1,178 @@
+"""
+The local state of a shard: one RocksDB for all its tables.
+
+Rows of a table are `<table> NUL <key>`.  Beside them, under names that start
+with NUL, stand the changelog offset up to which each table is applied and the
+identity of the changelog topic, so that a batch and its offsets are one write.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+)
+
+from streams.engine.batch import Pair
+from streams.engine.failure import StateDamagedError, log
+
+_OFFSET = b"\0offset\0"
+_TOPIC = b"\0topic\0"
+_OWNER = b"\0owner"
+
+
+class Memory:
+    """The read cache and memtables that all databases of a process share."""
+
+    def __init__(self, *, block_cache_bytes: int, write_buffer_bytes: int, shards: int) -> None:
+        self.cache = Cache(block_cache_bytes)
+        self.write_buffers = WriteBufferManager.new_write_buffer_manager(
+            2 * write_buffer_bytes * max(shards, 1), allow_stall=False
+        )
+        self.write_buffer_bytes = write_buffer_bytes
+
+    def options(self) -> Options:
+        """Make the options of one database."""
+        table = BlockBasedOptions()
+        table.set_block_cache(self.cache)
+        table.set_cache_index_and_filter_blocks(True)  # noqa: FBT003 - the library's signature
+        table.set_bloom_filter(10.0, False)  # noqa: FBT003
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)  # noqa: FBT003
+        options.set_block_based_table_factory(table)
+        options.set_write_buffer_size(self.write_buffer_bytes)
+        options.set_write_buffer_manager(self.write_buffers)
+        options.set_max_write_buffer_number(2)
+        options.set_max_open_files(256)
+        options.set_keep_log_file_num(2)
+        options.set_max_log_file_size(1 << 20)
+        options.set_max_background_jobs(2)
+        # After a crash take the log up to its first damage: what is lost is
+        # the newest, its offset with it, and the changelog still has it.
+        return options
+
+
+class ShardStore:
+    """
+    The tables of one shard on disk.
+
+    Args:
+        path: A folder of its own.
+        owner: Who writes it, as `<app>/<stage>/<partition>`; another's is set aside.
+        memory: What the databases of the process share.
+    """
+
+    def __init__(self, path: Path, *, owner: str, memory: Memory) -> None:
+        self.path = path
+        self._owner = owner.encode()
+        self._memory = memory
+        self._db = self._open_or_replace()
+
+    def _open_or_replace(self) -> Rdict:
+        """Open the database; one that can't be read or is another's is set aside."""
+        if (self.path.parent / (self.path.name + ".damaged")).exists():
+            self._set_aside("reads failed in an earlier run")
+        try:
+            db = self._open()
+            owner = db.get(_OWNER)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+            if "No space left" in str(error) or "lock" in str(error).split(":")[0].lower():
+                raise
+            self._set_aside(type(error).__name__)
+            db = self._open()
+            owner = None
+        if owner is not None and owner != self._owner:
+            db.close()
+            self._set_aside("it belongs to another shard")
+            db = self._open()
+            owner = None
+        if owner is None:
+            db[_OWNER] = self._owner
+        return db
+
+    def _open(self) -> Rdict:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return Rdict(str(self.path), self._memory.options())
+
+    def _set_aside(self, reason: str) -> None:
+        """Move the folder out of the way, keep the newest such copy for a post-mortem."""
+        aside = self.path.with_name(self.path.name + ".aside")
+        log.warning("state set aside", path=str(self.path), to=str(aside), reason=reason)
+        shutil.rmtree(aside, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.path.rename(aside)
+        (self.path.parent / (self.path.name + ".damaged")).unlink(missing_ok=True)
+
+    def start_over(self, reason: str) -> None:
+        """Set the database aside and begin an empty one."""
+        self.close()
+        self._set_aside(reason)
+        self._db = self._open_or_replace()
+
+    def mark_damaged(self) -> None:
+        """Have the next start set this database aside."""
+        (self.path.parent / (self.path.name + ".damaged")).touch()
+
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """See TableReader."""
+        try:
+            value: bytes | None = self._db.get(table.encode() + b"\0" + key)
+        except Exception as error:
+            raise StateDamagedError(str(self.path)) from error
+        return value
+
+    def scan(self, table: str, prefix: bytes = b"") -> Iterator[Pair]:
+        """See TableReader."""
+        start = table.encode() + b"\0" + prefix
+        cut = len(table.encode()) + 1
+        options = ReadOptions()
+        try:
+            for key, value in self._db.items(from_key=start, read_opt=options):
+                if not key.startswith(start):
+                    return
+                yield key[cut:], value
+        except Exception as error:
+            raise StateDamagedError(str(self.path)) from error
+
+    def apply(self, puts: Mapping[str, Mapping[bytes, bytes | None]], ends: Mapping[str, int]) -> None:
+        """See State."""
+        batch = WriteBatch(raw_mode=True)
+        for table, items in puts.items():
+            name = table.encode() + b"\0"
+            for key, value in items.items():
+                if value is None:
+                    batch.delete(name + key)
+                else:
+                    batch.put(name + key, value)
+        for table, offset in ends.items():
+            batch.put(_OFFSET + table.encode(), offset.to_bytes(8, "big"))
+        try:
+            self._db.write(batch)
+        except Exception as error:
+            raise StateDamagedError(str(self.path)) from error
+
+    def offset(self, table: str) -> int:
+        """Give the changelog offset up to which *table* is applied, -1 if nothing is."""
+        raw: bytes | None = self._db.get(_OFFSET + table.encode())
+        return int.from_bytes(raw, "big") if raw is not None else -1
+
+    def topic_id(self, table: str) -> str | None:
+        """Give the identity of the changelog that *table* was restored from."""
+        raw: bytes | None = self._db.get(_TOPIC + table.encode())
+        return raw.decode() if raw is not None else None
+
+    def set_topic_id(self, table: str, topic_id: str) -> None:
+        """Remember the identity of the changelog of *table*."""
+        self._db[_TOPIC + table.encode()] = topic_id.encode()
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._db.close()
