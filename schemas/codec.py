@@ -21,7 +21,8 @@ import fastavro
 from msgspec import Struct
 
 from schemas.catalogue import Schema, catalogue
-from schemas.encoding import UnencodableError, Write, compile_writer
+from schemas.encoding import Write, compile_writer
+from schemas.faults import first_fault
 
 # As large as the largest topic's max.message.bytes (streams.topics): less would refuse
 # what the broker accepts, more would only let a bad length cost memory.
@@ -55,11 +56,13 @@ class Codec:
         self._by_id: dict[int, tuple[str, Any]] = {}
         self._newest: dict[str, tuple[int, Any]] = {}
         self._writers: dict[str, tuple[bytes, Write]] = {}
+        self._trees: dict[str, Any] = {}
         for schema in sorted(schemas, key=lambda each: (each.record, each.version)):
             tree = plain(schema.tree)
             parsed = fastavro.parse_schema(plain(schema.tree))
             self._by_id[schema.id] = (schema.record, parsed)
             self._newest[schema.record] = (schema.id, parsed)
+            self._trees[schema.record] = tree
             self._writers[schema.record] = (HEADER.pack(0, schema.id), compile_writer(tree))
 
     def encode(self, record: str, value: Mapping[str, Any] | Struct) -> bytes:
@@ -74,9 +77,11 @@ class Codec:
         out = bytearray(header)
         try:
             write(out, value)
-        except UnencodableError as refused:
-            path = ".".join([record, *refused.path])
-            raise CodecError("UNENCODABLE", f"{path}: {refused}") from None
+        except Exception:
+            fault = first_fault(self._trees[record], value)
+            if fault is None:  # Then it is the writer that is wrong.
+                raise
+            raise CodecError("UNENCODABLE", fault) from None
         if len(out) > RECORD_BYTES_MAX:
             raise CodecError("TOO_LARGE", f"{record} of {len(out)} bytes")
         return bytes(out)
