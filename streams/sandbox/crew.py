@@ -2,6 +2,9 @@
 
 A worker that ends is started again, as a supervisor in production would; each has its own
 folder, port and log.  All of them end with the process that started them.
+
+The kernel ends a worker when the *thread* that started it ends.  So the supervisor's thread
+starts again what has ended, and outlives every worker.
 """
 
 import ctypes
@@ -105,6 +108,9 @@ class Crew:
         self.workers = [Worker(app, folder=folder, environment=environment) for app in apps]
         self.kills = 0
         self._ending = threading.Event()
+        self._ended = threading.Event()
+        # Held while a worker is started, so that none is started after `stop` has looked.
+        self._starting = threading.Lock()
         self._watch = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
 
     def start(self) -> None:
@@ -136,9 +142,16 @@ class Crew:
 
     def stop(self) -> dict[str, int | None]:
         """End all workers in order and give their exit codes; none is left behind."""
-        self._ending.set()
-        if self._watch.is_alive():
-            self._watch.join()
+        with self._starting:
+            self._ending.set()
+        try:
+            return self._end_workers()
+        finally:
+            self._ended.set()
+            if self._watch.is_alive():
+                self._watch.join()
+
+    def _end_workers(self) -> dict[str, int | None]:
         for worker in self.workers:
             if worker.process is not None and worker.running:
                 worker.process.send_signal(signal.SIGTERM)
@@ -157,8 +170,10 @@ class Crew:
     def _supervise(self) -> None:
         while not self._ending.wait(LOOK_SECONDS):
             for worker in self.workers:
-                if not worker.running and not self._ending.is_set():
-                    worker.start()
+                with self._starting:
+                    if not worker.running and not self._ending.is_set():
+                        worker.start()
+        self._ended.wait()
 
 
 def _die_with_parent() -> None:
