@@ -39,9 +39,7 @@ def bench(
     name: Annotated[str | None, typer.Argument(help="A file of benchmarks/.")] = None,
     *,
     quick: Annotated[bool, typer.Option(help="A short run: tells order, not figures.")] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Fail on a missed goal.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Fail on a missed goal.")] = False,
     json: Annotated[bool, output.Json] = False,
 ) -> None:
     """Run a benchmark; without a name, list them.  With --json the last line is the result."""

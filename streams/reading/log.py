@@ -190,7 +190,7 @@ class LogReader:
         open_partitions = {(each.topic, each.partition) for each in assigned}
         heard_at = time.monotonic()
         while open_partitions:
-            messages = self._consumer.consume(FETCH_RECORDS, FETCH_S)
+            messages = self._fetched()
             if messages:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > SILENCE_S:
@@ -212,7 +212,7 @@ class LogReader:
         """
         self._assign([topic], partitions, start)
         while True:
-            for message in self._consumer.consume(FETCH_RECORDS, FETCH_S):
+            for message in self._fetched():
                 if not _is_end(message):
                     yield _logged(message)
 
@@ -230,6 +230,14 @@ class LogReader:
         )
         first = next(found, None)
         return first if first is not None and first.position == position else None
+
+    def _fetched(self) -> list[Message]:
+        """Wait for a record and give it with all that came meanwhile."""
+        first = self._consumer.poll(FETCH_S)
+        if first is None:
+            return []
+        # `consume` alone waits for the full number or the full time.
+        return [first, *self._consumer.consume(FETCH_RECORDS, 0)]
 
     def _assign(
         self, topics: Sequence[str], partitions: Collection[int] | None, start: int
