@@ -80,7 +80,9 @@ class PosProducer:
         }
         self._producer = Producer(settings | dict(client or {}))
 
-    def send(self, document: Document, accepted_at_ms: int | None = None) -> None:
+    def send(
+        self, document: Document, accepted_at_ms: int | None = None, *, unchecked: bool = False
+    ) -> None:
         """
         Check and queue a document; wait while the queue is full.
 
@@ -88,13 +90,16 @@ class PosProducer:
             document: What the till tells.
             accepted_at_ms: The record's Kafka timestamp: now when None, and the time of
                 the sale in a replay.  A broker that stamps records itself ignores it.
+            unchecked: Leave it to the service to refuse what is not sound: for replays of
+                what was sold long ago, as it was.
 
         Raises:
             DocumentError: If the document is not sound; nothing was sent.
             CodecError: If a value has the wrong type, or the document is too large.
             DeliveryError: If Kafka did not take an earlier document, or stays away.
         """
-        check(document)
+        if not unchecked:
+            check(document)
         value = self._codec.encode("Receipt", fields(document))
         self.send_bytes(document.id, value, accepted_at_ms)
 

@@ -107,11 +107,11 @@ class Clock:
 
     def _tick(self, at_ms: int) -> int:
         moment = datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        message = Message(f"tick-{moment}", at_ms, Tick(at_ms))
-        headers = event_headers("Tick", event=message.id, stage="clock", subject="time", at=at_ms)
+        tick, event = Tick(at_ms), f"tick-{moment}"
+        headers = event_headers("Tick", event=event, stage="clock", subject="time", at=at_ms)
         values = {
-            self._names.routes: route_bytes(self._codec, message),
-            self._names.commands: command_bytes(self._codec, message),
+            self._names.routes: route_bytes(self._codec, Message(event, at_ms, tick)),
+            self._names.commands: command_bytes(self._codec, Message(event, at_ms, tick)),
         }
         for topic, value in values.items():
             for partition in range(self._partitions[topic]):
