@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from streams.core.conditions import (
@@ -188,3 +188,98 @@ def test_decimals_are_read_exactly(number):
 
     assert read is not None
     assert scaled(read) == int(number * 10**18)
+
+
+# --- Three-valued logic, as promotions.md §3 explains `not` in brackets --------
+
+
+def kleene(document, attributes):
+    """Decide the document itself: true, false, or None for unknown; nothing is pushed down."""
+    return every(entry(key, each, attributes) for key, each in document.items())
+
+
+def every(answers):
+    """False if any is, else unknown if any is, else true."""
+    found = list(answers)
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def negated(answer):
+    """Unknown stays unknown."""
+    return None if answer is None else not answer
+
+
+def entry(key, value, attributes):
+    """Decide one key of a condition."""
+    if key == "not":
+        return negated(kleene(value, attributes))
+    if key == "all":
+        return every(kleene(each, attributes) for each in value)
+    if key == "any":
+        return negated(every(negated(kleene(each, attributes)) for each in value))
+    return asked(value, attributes.get(key))
+
+
+def asked(value, attribute):
+    """Decide one test of a present or missing attribute, over strings and integers."""
+    if isinstance(value, dict) and "known" in value:
+        return (attribute is not None) == value["known"]
+    if isinstance(value, list):
+        return negated(every(negated(asked(each, attribute)) for each in value))
+    if isinstance(value, dict):
+        if not isinstance(attribute, int):
+            return None
+        return all(
+            {
+                "from": attribute >= bound,
+                "to": attribute <= bound,
+                "above": attribute > bound,
+                "below": attribute < bound,
+            }[end]
+            for end, bound in value.items()
+        )
+    if isinstance(attribute, tuple):
+        return value in attribute if isinstance(value, str) else None
+    return value == attribute if type(value) is type(attribute) else None
+
+
+NAMES = st.sampled_from(["a", "b", "c"])
+PLAIN = st.sampled_from(["x", "y"]) | st.integers(0, 3)
+RANGE = st.dictionaries(
+    st.sampled_from(["from", "to", "above", "below"]), st.integers(0, 3), min_size=1
+)
+TESTS = (
+    PLAIN
+    | st.lists(PLAIN, min_size=1, max_size=3)
+    | RANGE
+    | st.booleans().map(lambda known: {"known": known})
+)
+TREES = st.recursive(
+    st.dictionaries(NAMES, TESTS, max_size=3),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"all": parts})
+        | st.lists(inner, min_size=1, max_size=3).map(lambda parts: {"any": parts})
+        | inner.map(lambda part: {"not": part})
+    ),
+    max_leaves=6,
+)
+THINGS = st.dictionaries(
+    NAMES,
+    st.sampled_from(["x", "y", "z"])
+    | st.integers(0, 3)
+    | st.lists(st.sampled_from(["x", "z"]), max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=300)
+@given(TREES, THINGS)
+def test_pushing_not_to_the_atoms_is_three_valued_logic(document, attributes):
+    """Unknown at the root is false, whatever stands between."""
+    try:
+        condition = parse(document)
+    except DocumentError:
+        reject()
+
+    assert evaluate(condition, attributes).holds == (kleene(document, attributes) is True)
