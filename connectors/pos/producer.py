@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from confluent_kafka import KafkaError, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connectors.pos.documents import Document, check, fields
 from schemas.codec import Codec, committed
-from streams.topics import Names
+from streams.topics import INPUT_BYTES_MAX, Names
 
 # Documents waiting to be sent.  Of the largest shop's receipts, a few hundred bytes
 # each, this is some ten megabytes; fewer would leave a fast replay waiting for answers.
@@ -35,7 +35,7 @@ class DeliveryError(RuntimeError):
     """
 
     def __init__(self, count: int, documents: tuple[str, ...], reason: str) -> None:
-        super().__init__(f"{count} not delivered, {', '.join(documents[:3])}…: {reason}")
+        super().__init__(f"{count} not delivered ({', '.join(documents[:3])}): {reason}")
         self.documents = documents
 
 
@@ -73,6 +73,7 @@ class PosProducer:
             "queue.buffering.max.messages": queue_max,
             "delivery.timeout.ms": int(DELIVERY_S * 1000),
             "linger.ms": 5,
+            "message.max.bytes": INPUT_BYTES_MAX,
             "compression.type": "lz4",
             # The partition that Java's clients give the same key.
             "partitioner": "murmur2_random",
@@ -95,8 +96,9 @@ class PosProducer:
 
         Raises:
             DocumentError: If the document is not sound; nothing was sent.
-            CodecError: If a value has the wrong type, or the document is too large.
-            DeliveryError: If Kafka did not take an earlier document, or stays away.
+            CodecError: If a value has the wrong type.
+            DeliveryError: If the document is too large, Kafka did not take an earlier one,
+                or it stays away.
         """
         if not unchecked:
             check(document)
@@ -108,7 +110,7 @@ class PosProducer:
         Queue a record as it is, for programs that encode themselves; wait as `send` does.
 
         Raises:
-            DeliveryError: If Kafka did not take an earlier document, or stays away.
+            DeliveryError: As `send` does.
         """
         self._raise_failures()
         deadline = time.monotonic() + DELIVERY_S
@@ -128,6 +130,8 @@ class PosProducer:
                         1, (key,), f"the queue stayed full for {DELIVERY_S:.0f} s"
                     ) from None
                 self._producer.poll(0.05)
+            except KafkaException as refused:
+                raise DeliveryError(1, (key,), refused.args[0].str()) from None
         self._unserved += 1
         if self._unserved >= SERVE_EVERY:
             self._unserved = 0
