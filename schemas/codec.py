@@ -4,30 +4,34 @@ Records to bytes and back, in Confluent's framing: magic 0, schema id, Avro body
 The only place where bytes from Kafka are decoded.  Whatever is wrong with them ends in
 one error type with a stable code, and no message repeats what the bytes held.
 
-fastavro does the decoding, and is guarded where it trusts too much.  The size of a value
-is bounded before it is read; since no array or map item of ours takes less than a byte
-and no record holds itself (tests/schemas check both for every file), that bounds
-counts, lengths, depth and memory too.  Every byte must be consumed.  There is no float
-in the schemas, so no NaN can come in.
+The size of a value is bounded before it is read; since no array or map item of ours takes
+less than a byte and no record holds itself (tests/schemas check both for every file),
+that bounds counts, lengths, depth and memory too.  Every byte must be consumed.  There is
+no float in the schemas, so no NaN can come in.
+
+`encoding` and `decoding` do the work.  fastavro, which is too trusting to stand at the
+door, resolves older versions and is what tests hold our bytes to.
 """
 
 import io
 from collections.abc import Iterable, Mapping
 from struct import Struct as Packing
 from struct import error as packing_error
-from typing import Any
+from typing import Any, TypeVar
 
 import fastavro
 from msgspec import Struct
 
 from schemas.catalogue import Schema, catalogue
-from schemas.encoding import Write, compile_writer
+from schemas.decoding import Read, compile_reader
+from schemas.encoding import OddError, Write, compile_writer
 from schemas.faults import first_fault
 
 # As large as the largest topic's max.message.bytes (streams.topics): less would refuse
 # what the broker accepts, more would only let a bad length cost memory.
 RECORD_BYTES_MAX = 2_097_152
 HEADER = Packing(">bI")
+Value = TypeVar("Value")
 
 
 class CodecError(Exception):
@@ -53,16 +57,15 @@ class Codec:
     """
 
     def __init__(self, schemas: Iterable[Schema]) -> None:
-        self._by_id: dict[int, tuple[str, Any]] = {}
-        self._newest: dict[str, tuple[int, Any]] = {}
-        self._writers: dict[str, tuple[bytes, Write]] = {}
+        self._by_id: dict[int, Schema] = {}
+        self._newest: dict[str, Schema] = {}
         self._trees: dict[str, Any] = {}
+        self._writers: dict[str, tuple[bytes, Write]] = {}
+        self._readers: dict[tuple[str, Any], Read] = {}
         for schema in sorted(schemas, key=lambda each: (each.record, each.version)):
-            tree = plain(schema.tree)
-            parsed = fastavro.parse_schema(plain(schema.tree))
-            self._by_id[schema.id] = (schema.record, parsed)
-            self._newest[schema.record] = (schema.id, parsed)
-            self._trees[schema.record] = tree
+            self._by_id[schema.id] = schema
+            self._newest[schema.record] = schema
+            self._trees[schema.record] = tree = plain(schema.tree)
             self._writers[schema.record] = (HEADER.pack(0, schema.id), compile_writer(tree))
 
     def encode(self, record: str, value: Mapping[str, Any] | Struct) -> bytes:
@@ -90,7 +93,7 @@ class Codec:
         self, data: bytes | None, record: str, *, bytes_max: int = RECORD_BYTES_MAX
     ) -> dict[str, Any]:
         """
-        Read a *record*, whichever of its versions wrote it, as the newest.
+        Read a *record* as a dict, whichever of its versions wrote it, as the newest.
 
         Among the types of a union of several records, the value is the pair
         (full name, dict); everything else is plain.
@@ -103,37 +106,84 @@ class Codec:
         Raises:
             CodecError: With any code but UNENCODABLE.
         """
+        value: dict[str, Any] = self._read(data, record, None, None, bytes_max)
+        return value
+
+    def read(
+        self,
+        data: bytes | None,
+        record: str,
+        kind: type[Value],
+        bodies: Mapping[str, type] | None = None,
+    ) -> Value:
+        """
+        Read a *record* as the struct *kind*, which has the same fields.
+
+        Args:
+            data: The value of a Kafka record, None for a tombstone.
+            record: The record that the topic holds.
+            kind: The struct to build.
+            bodies: For a union of several records, the struct for each record's name;
+                always the same for a *kind*.
+
+        Raises:
+            CodecError: With any code but UNENCODABLE.
+        """
+        value: Value = self._read(data, record, kind, bodies, RECORD_BYTES_MAX)
+        return value
+
+    def _read(
+        self,
+        data: bytes | None,
+        record: str,
+        kind: type | None,
+        bodies: Mapping[str, type] | None,
+        bytes_max: int,
+    ) -> Any:
         if data is None:
             raise CodecError("NO_VALUE", f"a {record} was expected, not a tombstone")
         if len(data) > bytes_max:
             raise CodecError("TOO_LARGE", f"{len(data)} bytes, at most {bytes_max} are read")
-        schema_id = _schema_id(data)
-        if schema_id not in self._by_id:
-            raise CodecError("UNKNOWN_SCHEMA", f"no schema has the id {schema_id}")
-        found, writer = self._by_id[schema_id]
-        if found != record:
-            raise CodecError("WRONG_SCHEMA", f"a {found} where a {record} was expected")
-        newest_id, newest = self._newest[record]
-        body = io.BytesIO(data)
-        body.seek(HEADER.size)
-        try:
-            value = fastavro.schemaless_reader(
-                body,
-                writer,
-                None if schema_id == newest_id else newest,
-                return_record_name=True,
-                return_record_name_override=True,
-            )
-        except EOFError:
-            raise CodecError("TRUNCATED", f"{record} ends before its last field") from None
-        except Exception as failed:  # noqa: BLE001 -- the one place where bytes are decoded
-            # fastavro has no error type of its own: it raises what it stumbles over.
-            raise CodecError("UNDECODABLE", f"{record}: {type(failed).__name__}") from None
-        if body.tell() != len(data):
-            raise CodecError("TRAILING_BYTES", f"{len(data) - body.tell()} bytes after {record}")
-        if type(value) is not dict:
-            raise CodecError("UNDECODABLE", f"{record}: no record")
-        return value
+        schema = self._by_id.get(_schema_id(data))
+        if schema is None:
+            raise CodecError("UNKNOWN_SCHEMA", f"no schema has the id {_schema_id(data)}")
+        if schema.record != record:
+            raise CodecError("WRONG_SCHEMA", f"a {schema.record} where a {record} was expected")
+        newest = self._newest[record]
+        if schema.id != newest.id:
+            data = self._renewed(data, schema, newest)
+        reader = self._readers.get((record, kind))
+        if reader is None:
+            reader = compile_reader(self._trees[record], kind, bodies)
+            self._readers[record, kind] = reader
+        return _guarded(reader, data, record)
+
+    def _renewed(self, data: bytes, schema: Schema, newest: Schema) -> bytes:
+        """Write a value of an older version anew as the newest, by Avro's own resolution."""
+        tree = plain(schema.tree)
+        # Read it strictly first: fastavro would accept more.
+        _guarded(compile_reader(tree), data, schema.record)
+        value: Any = fastavro.schemaless_reader(
+            io.BytesIO(data[HEADER.size :]),
+            fastavro.parse_schema(tree),
+            fastavro.parse_schema(plain(newest.tree)),
+            return_record_name=True,
+            return_record_name_override=True,
+        )
+        return self.encode(schema.record, value)
+
+
+def _guarded(reader: Read, data: bytes, record: str) -> Any:
+    """Read a whole value, and turn every way in which that fails into the one error."""
+    try:
+        value, end = reader(data, HEADER.size)
+    except (IndexError, EOFError):
+        raise CodecError("TRUNCATED", f"{record} ends before its last field") from None
+    except (OddError, UnicodeDecodeError) as failed:
+        raise CodecError("UNDECODABLE", f"{record}: {type(failed).__name__}") from None
+    if end != len(data):
+        raise CodecError("TRAILING_BYTES", f"{len(data) - end} bytes after {record}")
+    return value
 
 
 def _schema_id(data: bytes) -> int:

@@ -34,7 +34,7 @@ MISSING = object()
 
 
 class OddError(Exception):
-    """A value is not of its schema's type."""
+    """A value is not of its schema's type, or bytes are what no writer of it writes."""
 
 
 @lru_cache(maxsize=8_192)

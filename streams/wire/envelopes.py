@@ -9,12 +9,11 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from schemas.codec import Codec, CodecError
+from schemas.codec import Codec
 from streams.core.receipt import EpochMs
-from streams.core.routing import Ended, Owner, Part, Visit
+from streams.core.routing import Ended, Part, Visit
 from streams.wire import messages
 from streams.wire.messages import RoutedReceipt, Source, Tick
-from streams.wire.records import attributes_of, value_of
 
 PACKAGE = "loyalty.v1."
 
@@ -46,7 +45,7 @@ Body = TypeVar("Body")
 
 # Bodies whose record has another name than the core's type.
 _NAMES: dict[type, str] = {Part: "SettleReceipt", Visit: "ReturnVisit"}
-_TYPES: dict[str, type] = {
+_BODIES: dict[str, type] = {
     _NAMES.get(kind, kind.__name__): kind
     for union in (RouteBody, CommandBody, BudgetBody)
     for kind in union.__args__
@@ -71,6 +70,25 @@ class Message(Struct, Generic[Body], frozen=True):
     via: tuple[str, ...] = ()
 
 
+class _Envelope(Struct):
+    """The record of routes and budgets."""
+
+    id: str
+    at: EpochMs
+    source: Source | None
+    body: Any
+
+
+class _CommandEnvelope(Struct):
+    """The record of commands."""
+
+    id: str
+    at: EpochMs
+    source: Source | None
+    via: tuple[str, ...]
+    body: Any
+
+
 def route_bytes(codec: Codec, message: Message[RouteBody]) -> bytes:
     """Write a record of the routes topic; key it by the receipt id that it concerns."""
     return _bytes(codec, "RouteEnvelope", message)
@@ -83,12 +101,21 @@ def route_from(codec: Codec, data: bytes | None) -> Message[RouteBody]:
     Raises:
         CodecError: If the bytes are no such message.
     """
-    return _from(codec, "RouteEnvelope", data)
+    read = codec.read(data, "RouteEnvelope", _Envelope, _BODIES)
+    return Message(read.id, read.at, read.body, read.source)
 
 
 def command_bytes(codec: Codec, message: Message[CommandBody]) -> bytes:
     """Write a record of the commands topic; key it by the account, or `Owner.key`."""
-    return _bytes(codec, "CommandEnvelope", message)
+    body = (PACKAGE + "SettleReceipt", message.body)
+    wrapped = _CommandEnvelope(
+        message.id,
+        message.at,
+        message.source,
+        message.via,
+        body if isinstance(message.body, Part) else message.body,
+    )
+    return codec.encode("CommandEnvelope", wrapped)
 
 
 def command_from(codec: Codec, data: bytes | None) -> Message[CommandBody]:
@@ -98,7 +125,8 @@ def command_from(codec: Codec, data: bytes | None) -> Message[CommandBody]:
     Raises:
         CodecError: If the bytes are no such message.
     """
-    return _from(codec, "CommandEnvelope", data)
+    read = codec.read(data, "CommandEnvelope", _CommandEnvelope, _BODIES)
+    return Message(read.id, read.at, read.body, read.source, read.via)
 
 
 def budget_bytes(codec: Codec, message: Message[BudgetBody]) -> bytes:
@@ -113,42 +141,15 @@ def budget_from(codec: Codec, data: bytes | None) -> Message[BudgetBody]:
     Raises:
         CodecError: If the bytes are no such message.
     """
-    return _from(codec, "BudgetEnvelope", data)
+    read = codec.read(data, "BudgetEnvelope", _Envelope, _BODIES)
+    return Message(read.id, read.at, read.body, read.source)
 
 
 def _bytes(codec: Codec, envelope: str, message: Message[Any]) -> bytes:
     body = message.body
-    plain: dict[str, Any] = {"id": message.id, "at": message.at, "source": message.source}
-    if envelope == "CommandEnvelope":
-        plain["via"] = message.via
     if isinstance(body, Visit):
-        plain["body"] = (PACKAGE + "ReturnVisit", _visit_record(body))
-    else:
-        name = _NAMES.get(type(body), type(body).__name__)
-        plain["body"] = (PACKAGE + name, body)
-    return codec.encode(envelope, plain)
-
-
-def _from(codec: Codec, envelope: str, data: bytes | None) -> Message[Any]:
-    plain = codec.decode(data, envelope)
-    name, record = plain["body"]
-    kind = _TYPES.get(name.removeprefix(PACKAGE))
-    if kind is None:
-        raise CodecError("UNDECODABLE", f"{envelope}: a body that this build doesn't know")
-    if kind is Visit:
-        body: Any = _visit(record)
-    else:
-        if record.get("attributes") is not None:
-            record["attributes"] = attributes_of(record["attributes"])
-        body = value_of(kind, record)
-    source = plain["source"]
-    return Message(
-        id=plain["id"],
-        at=plain["at"],
-        body=body,
-        source=None if source is None else Source(**source),
-        via=tuple(plain.get("via", ())),
-    )
+        body = (PACKAGE + "ReturnVisit", _visit_record(body))
+    return codec.encode(envelope, _Envelope(message.id, message.at, message.source, body))
 
 
 def _visit_record(visit: Visit) -> dict[str, Any]:
@@ -159,10 +160,3 @@ def _visit_record(visit: Visit) -> dict[str, Any]:
         "originals": visit.originals,
         "owners": [{"receipt": original, "owner": owner} for original, owner in visit.owners],
     }
-
-
-def _visit(record: dict[str, Any]) -> Visit:
-    owners = record.pop("owners")
-    visit = value_of(Visit, {**record, "owners": ()})
-    found = tuple((each["receipt"], value_of(Owner, each["owner"])) for each in owners)
-    return Visit(visit.receipt, visit.digest, visit.own, visit.originals, found)

@@ -15,10 +15,10 @@ from schemas.codec import Codec
 from streams.core.account import Born
 from streams.core.receipt import EpochMs, Identifier
 from streams.identifiers import Digester, IdentifierError
+from streams.wire.attributes import attributes_of
 from streams.wire.errors import MalformedError
 from streams.wire.messages import Consent, MemberFacts
 from streams.wire.receipts import ID_LENGTH_MAX, LISTED_MAX
-from streams.wire.records import attributes_of
 
 Kind = Literal["register", "update", "replace_card", "block", "unblock", "close", "erase"]
 KINDS: tuple[str, ...] = get_args(Kind)

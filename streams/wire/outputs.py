@@ -10,7 +10,6 @@ from streams.core.notices import Notification
 from streams.core.ownership import Ownership
 from streams.core.result import Result
 from streams.core.snapshot import Snapshot
-from streams.wire.records import value_of
 
 
 def bonus_bytes(codec: Codec, result: Result) -> bytes:
@@ -25,7 +24,7 @@ def bonus_from(codec: Codec, data: bytes | None) -> Result:
     Raises:
         CodecError: If the bytes are no bonus.
     """
-    return value_of(Result, codec.decode(data, "Bonus"))
+    return codec.read(data, "Bonus", Result)
 
 
 def account_bytes(codec: Codec, snapshot: Snapshot) -> bytes:
@@ -40,7 +39,7 @@ def account_from(codec: Codec, data: bytes | None) -> Snapshot:
     Raises:
         CodecError: If the bytes are no account.
     """
-    return value_of(Snapshot, codec.decode(data, "Account"))
+    return codec.read(data, "Account", Snapshot)
 
 
 def resolution_bytes(codec: Codec, ownership: Ownership) -> bytes:
@@ -55,7 +54,7 @@ def resolution_from(codec: Codec, data: bytes | None) -> Ownership:
     Raises:
         CodecError: If the bytes are no resolution.
     """
-    return value_of(Ownership, codec.decode(data, "Resolution"))
+    return codec.read(data, "Resolution", Ownership)
 
 
 def notification_bytes(codec: Codec, notification: Notification) -> bytes:
@@ -70,4 +69,4 @@ def notification_from(codec: Codec, data: bytes | None) -> Notification:
     Raises:
         CodecError: If the bytes are no notification.
     """
-    return value_of(Notification, codec.decode(data, "Notification"))
+    return codec.read(data, "Notification", Notification)

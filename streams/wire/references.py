@@ -13,7 +13,6 @@ from msgspec import Struct
 
 from schemas.codec import Codec, CodecError
 from streams.core.receipt import Attribute, EpochMs
-from streams.wire.records import attributes_of
 
 _json = msgspec.json.Encoder(order="deterministic")
 
@@ -84,7 +83,7 @@ def product_from(codec: Codec, data: bytes | None) -> Described:
     Raises:
         CodecError: If the bytes are no product.
     """
-    return _described(codec.decode(data, "Product"))
+    return codec.read(data, "Product", Described)
 
 
 def store_bytes(codec: Codec, store: Described) -> bytes:
@@ -99,7 +98,7 @@ def store_from(codec: Codec, data: bytes | None) -> Described:
     Raises:
         CodecError: If the bytes are no store.
     """
-    return _described(codec.decode(data, "Store"))
+    return codec.read(data, "Store", Described)
 
 
 def campaign_bytes(codec: Codec, campaign: Document) -> bytes:
@@ -114,7 +113,7 @@ def campaign_from(codec: Codec, data: bytes | None) -> Document:
     Raises:
         CodecError: If the bytes are no campaign.
     """
-    return Document(**codec.decode(data, "Campaign"))
+    return codec.read(data, "Campaign", Document)
 
 
 def programme_bytes(codec: Codec, programme: Document) -> bytes:
@@ -129,8 +128,4 @@ def programme_from(codec: Codec, data: bytes | None) -> Document:
     Raises:
         CodecError: If the bytes are no programme.
     """
-    return Document(**codec.decode(data, "Programme"))
-
-
-def _described(plain: dict[str, Any]) -> Described:
-    return Described(plain["id"], plain["valid_from"], attributes_of(plain["attributes"]))
+    return codec.read(data, "Programme", Document)
