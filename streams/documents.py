@@ -504,14 +504,22 @@ def read_campaigns(path: FilePath, programme: Programme) -> list[Campaign]:
     Read the campaigns of a file, or of all `.yaml`, `.yml` and `.json` files of a folder.
 
     Raises:
-        DocumentFileError: With the problems of all documents.
+        DocumentFileError: With the problems of all documents, and where one version of a
+            campaign is written twice.
     """
     problems: list[Problem] = []
     found: list[Campaign] = []
+    places: dict[tuple[str, int], str] = {}
     for file in files_of(path):
         try:
             for document in _of_file(file, programme.exponent):
-                found += [campaign_of(document, programme)]
+                campaign = campaign_of(document, programme)
+                key = (campaign.campaign, campaign.version)
+                if key in places:
+                    message = f"version {key[1]} is in {places[key]} as well; raise the number"
+                    problems += document.problems([Fault(("version",), message)])
+                places[key] = str(file)
+                found.append(campaign)
         except DocumentFileError as error:
             problems += error.problems
     if problems:

@@ -221,6 +221,22 @@ def test_several_documents_of_a_file_are_all_checked(folder):
 BOMB = b"a: &a [x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (name, name, b",".join([b"*%c" % (name - 1)] * 8)) for name in b"bcdefgh"
 )
+
+
+def test_one_version_in_two_files_is_refused(folder):
+    """Which of them would be published?"""
+    shelf = folder / "campaigns"
+    shelf.mkdir()
+    (shelf / "a.yaml").write_text(SPRING)
+    (shelf / "b.yaml").write_text(SPRING)
+    programme = read_programme(folder / "programme.yaml")
+
+    with pytest.raises(DocumentFileError, match=r"b.yaml:2:10: version: version 3 is in .*a.yaml"):
+        read_campaigns(shelf, programme)
+    (shelf / "b.yaml").write_text(SPRING.replace("version: 3", "version: 4"))
+    assert [each.version for each in read_campaigns(shelf, programme)] == [3, 4]
+
+
 UNREADABLE = [
     (b"", "the file is empty"),
     (b"\xff\xfe\x00", "not UTF-8"),
