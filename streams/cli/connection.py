@@ -8,11 +8,25 @@ import typer
 from pydantic import ValidationError
 
 from schemas.codec import Codec, committed
-from streams.cli.errors import INFRASTRUCTURE, USAGE, VerbError, of_log
+from streams.cli.errors import FAILED, INFRASTRUCTURE, USAGE, VerbError
 from streams.reading.log import LogError, LogReader, silent
 from streams.reading.values import Values
 from streams.settings import Settings
 from streams.topics import plan
+
+NEXT_STEPS = {
+    "NO_BROKER": "start one with 'loyalty demo --keep', or set LOYALTY_BROKERS to yours",
+    "NO_TOPIC": "create the topics with 'loyalty topics apply --execute'",
+    "NO_PARTITION": "list the partitions with 'loyalty topics plan'",
+    "NO_ANSWER": "look at the broker with 'loyalty doctor', then try again",
+    "KAFKA": "look at the set-up with 'loyalty doctor'",
+}
+
+
+def of_log(error: LogError) -> VerbError:
+    """Turn a log's error into a verb's."""
+    exit_code = FAILED if error.code in {"NO_TOPIC", "NO_PARTITION"} else INFRASTRUCTURE
+    return VerbError(error.code, str(error), NEXT_STEPS[error.code], exit_code)
 
 
 def settings(context: typer.Context) -> Settings:

@@ -5,8 +5,6 @@ Exit codes: 0 done; 1 done, and the answer is no (a check failed, a document is 
 2 the command line is wrong; 70 the world is (no broker, no disk), so try again later.
 """
 
-from streams.reading.log import LogError
-
 FAILED = 1
 USAGE = 2
 INFRASTRUCTURE = 70
@@ -35,18 +33,3 @@ class VerbError(Exception):
         cause = " ".join(self.cause.split()).rstrip(".")
         stop = "" if cause.endswith("?") else "."
         return f"error {self.code}: {cause}{stop} Next: {' '.join(self.next_step.split())}"
-
-
-NEXT_STEPS = {
-    "NO_BROKER": "start one with 'loyalty demo --keep', or set LOYALTY_BROKERS to yours",
-    "NO_TOPIC": "create the topics with 'loyalty topics apply --execute'",
-    "NO_PARTITION": "list the partitions with 'loyalty topics plan'",
-    "NO_ANSWER": "look at the broker with 'loyalty doctor', then try again",
-    "KAFKA": "look at the set-up with 'loyalty doctor'",
-}
-
-
-def of_log(error: LogError) -> VerbError:
-    """Turn a log's error into a verb's."""
-    exit_code = FAILED if error.code in {"NO_TOPIC", "NO_PARTITION"} else INFRASTRUCTURE
-    return VerbError(error.code, str(error), NEXT_STEPS[error.code], exit_code)

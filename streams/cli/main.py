@@ -6,8 +6,10 @@ nor the settings, and a verb that reads files works where no broker can be reach
 """
 
 import sys
+import tomllib
 from collections.abc import Sequence
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -37,6 +39,7 @@ VERBS = {
 }
 # A signal's exit code by custom: 128 + SIGINT.
 INTERRUPTED = 130
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class Verbs(TyperGroup):
@@ -124,11 +127,18 @@ def loyalty(
     given = {"brokers": brokers, "tenant": tenant}
     context.obj = {name: value for name, value in given.items() if value is not None}
     if version:
-        from importlib.metadata import version as installed  # noqa: PLC0415 -- rarely asked for
-
-        typer.echo(f"loyalty-streams {installed('loyalty-streams')}")
+        typer.echo(f"loyalty-streams {_version()}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
+
+
+def _version() -> str:
+    """Read the version of the installed package, or of the checkout that is run from."""
+    try:
+        return metadata.version("loyalty-streams")
+    except metadata.PackageNotFoundError:
+        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
+        return f"{project['version']} (checkout)"
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -35,9 +35,9 @@ def worker(
     * marketing: turns bonuses into notifications.
     * clock: a tick a minute for every partition.
 
-    **Settings** are LOYALTY_* variables; `loyalty config show` lists them.  Each process
-    needs a folder of its own (LOYALTY_DATA_DIR).  LOYALTY_PORT serves /live, /ready and
-    /metrics.  LOYALTY_INSTANCE keeps its partitions over a quick restart.
+    **Settings** are LOYALTY_* variables; `loyalty config show` lists them.  Two workers of
+    one app on one machine need a LOYALTY_DATA_DIR each.  LOYALTY_PORT serves /live, /ready
+    and /metrics.  LOYALTY_INSTANCE keeps its partitions over a quick restart.
 
     **Exit codes:** 0 stopped in order; 1 the set-up is wrong (`loyalty doctor` says how);
     2 wrong usage; 70 stopped without acknowledging, because Kafka or the machine failed:

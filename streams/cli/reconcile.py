@@ -1,0 +1,53 @@
+"""`loyalty reconcile`: the books, checked by a reader that trusts no stage."""
+
+from typing import Annotated
+
+import typer
+
+from streams.cli import output
+from streams.cli.connection import codec, reading, settings
+from streams.cli.errors import FAILED
+from streams.reading.audit import Auditor, AuditReport
+from streams.topics import Names
+
+app = typer.Typer(add_completion=False)
+# Records between two words of progress: some seconds of reading.
+PROGRESS_EVERY = 100_000
+
+
+@app.command()
+def reconcile(context: typer.Context, *, json: Annotated[bool, output.Json] = False) -> None:
+    """
+    Check from the topics alone that every receipt has its result and every point adds up.
+
+    Run it when the workers have caught up: what is still on its way has no result yet.
+    Exit code 1 if anything does not hold.
+    """
+    chosen = settings(context)
+    with reading(chosen):
+        names = Names(chosen.tenant)
+        report = Auditor(chosen.client(), names, codec(chosen), progress=_progress).audit()
+    if json:
+        output.print_json({"holds": report.holds, "checks": report.checks, "totals": report.totals})
+    else:
+        for line in told(report):
+            output.say(line)
+    if not report.holds:
+        raise typer.Exit(FAILED)
+
+
+def told(report: AuditReport) -> list[str]:
+    """Write a report: a line a check with its figures, and its first exceptions below."""
+    lines = []
+    for check in report.checks:
+        figures = ", ".join(f"{name} {value:,}" for name, value in check.figures.items())
+        lines.append(f"{'✓' if check.holds else '✗'} {check.name}: {figures}")
+        lines += [f"    {problem}" for problem in check.problems]
+    lines.append("")
+    lines.append("Everything holds." if report.holds else "The books do not balance.")
+    return lines
+
+
+def _progress(topic: str, count: int) -> None:
+    if count % PROGRESS_EVERY == 0:
+        output.note(f"{topic}: {count:,} records read")
