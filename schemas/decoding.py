@@ -73,12 +73,17 @@ def count(data: bytes, index: int) -> tuple[int, int]:
     return value, index
 
 
+# One byte for most quantities, two for most prices; the rest is instants.
 _LONG = """\
 {x} = data[i]
-if {x} > 127: {x}, i = long(data, i)
-else:
+if {x} < 128:
  {x} = {x} >> 1 ^ -({x} & 1)
  i += 1
+elif data[i + 1] < 128:
+ {x} = {x} & 127 | data[i + 1] << 7
+ {x} = {x} >> 1 ^ -({x} & 1)
+ i += 2
+else: {x}, i = long(data, i)
 """
 _SIZED = """\
 size = data[i]

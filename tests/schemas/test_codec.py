@@ -1,17 +1,21 @@
 """The codec admits what the schema says, and nothing else gets through it."""
 
 import io
+import json
 import struct
 import time
+from typing import Literal
 
 import fastavro
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct, defstruct
 
-from schemas.catalogue import catalogue
-from schemas.codec import RECORD_BYTES_MAX, CodecError, committed, plain
-from schemas.encoding import OddError, compile_writer
+from schemas.catalogue import Schema, catalogue
+from schemas.codec import RECORD_BYTES_MAX, Codec, CodecError, committed, plain
+from schemas.decoding import compile_reader
+from schemas.encoding import OddError, compile_writer, zigzag
 from schemas.faults import first_fault
 from streams.core.result import Result
 from streams.wire.outputs import bonus_bytes
@@ -267,3 +271,131 @@ def _fastavros(schema, value):
     out = io.BytesIO()
     fastavro.schemaless_writer(out, fastavro.parse_schema(schema), value)
     return out.getvalue()
+
+
+class Points(Struct):
+    """A record of the tests."""
+
+    kind: Literal["given", "taken"]
+    points: tuple[int, ...]
+
+
+POINTS = {
+    "type": "record",
+    "name": "Points",
+    "namespace": "loyalty.v1",
+    "fields": [
+        {"name": "kind", "type": "string"},
+        {"name": "points", "type": {"type": "array", "items": "long"}},
+    ],
+}
+GIVEN = b"\x0agiven"
+
+
+class TestReading:
+    """Everything that writers of others may write is read, and nothing else."""
+
+    @pytest.mark.parametrize(
+        ("body", "points"),
+        [
+            (b"\x00", ()),
+            (b"\x04\x02\x04\x00", (1, 2)),
+            (b"\x02\x02\x02\x04\x00", (1, 2)),
+            (b"\x03\x04\x02\x04\x00", (1, 2)),
+            (b"\x02\x80\x80\x01\x00", (8192,)),
+        ],
+        ids=["empty", "one block", "two blocks", "a block with its size", "three bytes"],
+    )
+    def test_arrays_come_in_blocks(self, body, points):
+        """Java's blocking encoder gives their size, too."""
+        value, end = compile_reader(POINTS, Points)(GIVEN + body, 0)
+
+        assert (value, end) == (Points("given", points), len(GIVEN + body))
+        # fastavro is the judge of what the bytes mean.
+        reading = fastavro.parse_schema(POINTS)
+        assert (
+            tuple(fastavro.schemaless_reader(io.BytesIO(GIVEN + body), reading)["points"]) == points
+        )
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"\x02" + b"\xff" * 10 + b"\x01\x00",
+            b"\x02" + b"\xff" * 9 + b"\x7f\x00",
+            b"\x80\x00",
+            b"\x7f\x02\x00",
+            b"\x01\x01\x02\x00",
+            b"\x04\x02",
+        ],
+        ids=["70 bits", "67 bits", "a block of none", "a huge block", "a negative size", "short"],
+    )
+    def test_what_no_writer_writes_is_refused(self, body):
+        """Damage does not pass for another value."""
+        with pytest.raises((OddError, EOFError, IndexError)):
+            compile_reader(POINTS, Points)(GIVEN + body, 0)
+
+    @given(LONGS)
+    def test_every_long_is_read_back(self, number):
+        """At each length from one byte to ten."""
+        data = GIVEN + b"\x02" + zigzag(number) + b"\x00"
+
+        assert compile_reader(POINTS, Points)(data, 0)[0].points == (number,)
+
+    def test_a_word_that_the_type_does_not_admit_is_refused(self):
+        """Codes are strings on the wire and checked at the door."""
+        with pytest.raises(OddError):
+            compile_reader(POINTS, Points)(b"\x0ataken\x00".replace(b"taken", b"stole"), 0)
+
+    @pytest.mark.parametrize("fields", [["kind"], ["kind", "points", "more"]])
+    def test_a_struct_of_other_fields_is_refused(self, fields):
+        """A field that one side has alone would be lost or made up."""
+        kind = defstruct("Other", [(name, str) for name in fields])
+
+        with pytest.raises(ValueError, match=r"differ in (points|more)"):
+            compile_reader(POINTS, kind)
+
+
+class TestVersions:
+    """What an older version wrote is read as the newest."""
+
+    OLD = Schema(1, "Points", 1, json.dumps(POINTS))
+    NEW = Schema(
+        7,
+        "Points",
+        2,
+        json.dumps(
+            {
+                **POINTS,
+                "fields": [
+                    {"name": "lot", "type": ["null", "string"], "default": None},
+                    *POINTS["fields"],
+                ],
+            }
+        ),
+    )
+
+    def test_a_new_field_reads_as_its_default(self):
+        """Kafka keeps what was written before the field was there."""
+        old = Codec([self.OLD]).encode("Points", Points("given", (1, 2)))
+
+        assert Codec([self.OLD, self.NEW]).decode(old, "Points") == {
+            "lot": None,
+            "kind": "given",
+            "points": [1, 2],
+        }
+
+    def test_the_newest_is_what_is_written(self):
+        """Whatever the order in which the versions are given."""
+        codec = Codec([self.NEW, self.OLD])
+
+        assert codec.encode("Points", {"kind": "given", "points": []})[:5] == b"\0\0\0\0\7"
+
+    def test_damage_of_an_older_version_is_found_as_well(self):
+        """Resolution must not be a way around the door."""
+        old = Codec([self.OLD]).encode("Points", Points("given", (1, 2)))
+        codec = Codec([self.OLD, self.NEW])
+
+        for data, code in ((old[:-1], "TRUNCATED"), (old + b"\0", "TRAILING_BYTES")):
+            with pytest.raises(CodecError) as refused:
+                codec.decode(data, "Points")
+            assert refused.value.code == code
