@@ -277,11 +277,10 @@ def _version(distribution: str) -> str | None:
 
 
 def _taken_locks(folder: Path) -> Iterator[Path]:
-    """Find the lock files under *folder* that another process holds."""
-    for path in (*folder.rglob("LOCK"), *folder.rglob("*.lock")):
-        with path.open("rb+") as file:
+    """Find the locks of apps under *folder* that a worker holds."""
+    for path in sorted(folder.glob("*/lock")):
+        with path.open("r") as file:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 yield path
