@@ -8,6 +8,7 @@ says exactly what `conditions.ask` says, and is built by asking it.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date
 from typing import Any
 
 from msgspec import Struct
@@ -16,9 +17,11 @@ from streams.core.conditions import (
     SCALE_MOST,
     Atom,
     AttributeMap,
+    Birth,
     Bounds,
     Condition,
     ask,
+    kind_of,
     scaled,
 )
 from streams.core.grammar import TEXT_LONGEST
@@ -310,3 +313,66 @@ class ConditionIndex:
     def holding(self, attributes: AttributeMap) -> int:
         """Give the conditions that hold on *attributes*."""
         return self.owners(self.rows(attributes))
+
+
+class UnknownIndex:
+    """
+    What conditions 0 to n − 1 ask for in vain, compiled.
+
+    Whether an atom can meet a value depends on the value's type alone, so one
+    sample of each type is asked once.
+    """
+
+    def __init__(self, conditions: Sequence[Condition]) -> None:
+        """Compile *conditions*; none of them is kept."""
+        asking: dict[str, list[tuple[int, Atom]]] = {}
+        for at, condition in enumerate(conditions):
+            for atom in condition.atoms:
+                asking.setdefault(atom.attribute, []).append((at, atom))
+        self._tables = [
+            (name, {kind: self._in_vain(asking[name], sample) for kind, sample in SAMPLES.items()})
+            for name in sorted(asking)
+        ]
+
+    @staticmethod
+    def _in_vain(asked: list[tuple[int, Atom]], sample: Any) -> int:
+        found = 0
+        for at, atom in asked:
+            if ask(atom, {atom.attribute: sample}) is None:
+                found |= 1 << at
+        return found
+
+    def names(self, things: Sequence[AttributeMap], wanted: int) -> dict[int, tuple[str, ...]]:
+        """
+        Name, for each condition of the mask *wanted*, what some of *things* lacks.
+
+        Names are sorted; conditions that lack nothing have no entry.
+        """
+        found: dict[int, tuple[str, ...]] = {}
+        for name, table in self._tables:
+            mask = 0
+            for attributes in things:
+                mask |= table[_sample_kind(attributes.get(name))]
+            for at in bits(mask & wanted):
+                found[at] = (*found.get(at, ()), name)
+        return found
+
+
+# A decimal meets every test of a number but `purchase`, which counts.
+SAMPLES: dict[str, Any] = {
+    "missing": None,
+    "string": "",
+    "bool": True,
+    "number": 1,
+    "decimal": DecimalValue(15, 1),
+    "set": (),
+    "birth": Birth(1, 1, None, date(2000, 1, 1)),
+    "other": OTHER_KIND,
+}
+
+
+def _sample_kind(value: Any) -> str:
+    if value is None:
+        return "missing"
+    kind = kind_of(value)
+    return "decimal" if kind == "number" and isinstance(value, DecimalValue) else kind

@@ -8,8 +8,8 @@ combination is chosen decides here; what depends on claims belongs to
 `combination`.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -23,11 +23,10 @@ from streams.core.conditions import (
     AttributeMap,
     Birth,
     Condition,
-    Every,
     evaluate,
     holds,
 )
-from streams.core.masks import ConditionIndex, Toggles, bits, mask_of
+from streams.core.masks import ConditionIndex, Toggles, UnknownIndex, bits, mask_of
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points, Thousandths
 from streams.core.runs import DAY_MINUTES, WEEK_DAYS, Runs, local, running
@@ -427,6 +426,10 @@ class _Goods:
         return found
 
 
+# A reason, the campaigns that it does not refuse, and what names the unknowns of things.
+_Stage = tuple[Reason, int, UnknownIndex | None, tuple[AttributeMap, ...]]
+
+
 class CampaignIndex:
     """
     The campaigns of a programme, compiled once.
@@ -442,7 +445,11 @@ class CampaignIndex:
         self._times = _Times(own, programme.zoneinfo)
         self._who = ConditionIndex([campaign.who for campaign in own])
         self._where = ConditionIndex([campaign.where for campaign in own])
-        self._receipt = ConditionIndex([_receipt_condition(c.basket) for c in own])
+        self._channel = ConditionIndex([_one_of("channel", c.basket.channel) for c in own])
+        self._payment = ConditionIndex([_one_of("payment", c.basket.payment) for c in own])
+        self._unknown_who = UnknownIndex([campaign.who for campaign in own])
+        self._unknown_where = UnknownIndex([campaign.where for campaign in own])
+        self._unknown_goods = UnknownIndex([campaign.goods for campaign in own])
         self._goods = _Goods(own, programme)
         size = len(own)
         places = range(size)
@@ -452,7 +459,6 @@ class CampaignIndex:
             kind: mask_of((at for at in places if own[at].kind == kind), size)
             for kind in ("discount", "accrual")
         }
-        self._unbounded = [c.basket.net is None and c.basket.quantity is None for c in own]
         self._versions: dict[str, int] = {}
         for at, campaign in enumerate(own):
             self._versions[campaign.campaign] = self._versions.get(campaign.campaign, 0) | 1 << at
@@ -468,8 +474,16 @@ class CampaignIndex:
         candidates = self._candidates(occasion)
         if kind is not None:
             candidates &= self._kinds[kind]
+        return tuple(
+            match
+            for match in self._matched(occasion, candidates)
+            if reachable(match.campaign.basket, match.lines, occasion)
+        )
+
+    def _matched(self, occasion: Occasion, candidates: int) -> list[Match]:
+        """Find the eligible lines of *candidates* that have any, by id."""
         if not candidates:
-            return ()
+            return []
         lines_of: dict[int, int] = {}
         bit = 1
         for product in self._goods.products(occasion.lines):
@@ -480,12 +494,8 @@ class CampaignIndex:
                 lines_of[at] = lines_of.get(at, 0) | bit
                 found ^= low
             bit <<= 1
-        own, unbounded = self.campaigns, self._unbounded
-        return tuple(
-            Match(own[at], lines)
-            for at, lines in sorted(lines_of.items())
-            if unbounded[at] or reachable(own[at].basket, lines, occasion)
-        )
+        own = self.campaigns
+        return [Match(own[at], lines) for at, lines in sorted(lines_of.items())]
 
     def _candidates(self, occasion: Occasion) -> int:
         """Ask all that does not depend on lines."""
@@ -494,18 +504,25 @@ class CampaignIndex:
             mask &= self._where.holding(occasion.store)
         if mask:
             mask &= self._who.holding(occasion.member)
-        if mask and self._receipt.columns:
-            receipt = {"channel": occasion.channel, "payment": occasion.payments}
-            mask &= self._receipt.holding(receipt)
         if mask & self._code:
             mask &= ~self._code | self._named(occasion.codes)
         if mask & self._offer:
             mask &= ~self._offer | self._named(occasion.offers)
+        if mask and self._channel.columns:
+            mask &= self._channel.holding({"channel": occasion.channel})
+        if mask and self._payment.columns:
+            mask &= self._payment.holding({"payment": occasion.payments})
+        if mask and occasion.left:
+            mask &= ~(self._spent(occasion, "uses") | self._spent(occasion, "amount"))
+        return mask
+
+    def _spent(self, occasion: Occasion, what: Literal["uses", "amount"]) -> int:
+        """Give the campaigns of whose uses or amount nothing is left."""
+        mask = 0
         for campaign, left in occasion.left.items():
-            if (left.uses is not None and left.uses <= 0) or (
-                left.amount is not None and left.amount <= 0
-            ):
-                mask &= ~self._versions.get(campaign, 0)
+            figure = left.uses if what == "uses" else left.amount
+            if figure is not None and figure <= 0:
+                mask |= self._versions.get(campaign, 0)
         return mask
 
     def _named(self, campaigns: Iterable[str]) -> int:
@@ -515,13 +532,44 @@ class CampaignIndex:
         return mask
 
     def refusals(self, occasion: Occasion) -> dict[str, Refusal]:
-        """Say the first reason for every live campaign that can't apply; walks, for people."""
-        found = {}
-        for campaign in self.live(occasion.at):
-            verdict = judge(self.programme, campaign, occasion)
-            if isinstance(verdict, Refusal):
-                found[campaign.campaign] = verdict
-        return found
+        """Say the first reason for every live campaign that can't apply, as `judge` does."""
+        found: dict[int, Refusal] = {}
+        open_ = self._times.serving(occasion.at)
+        for reason, met, unknown, things in self._stages(occasion):
+            refused = open_ & ~met
+            open_ &= met
+            names = {} if unknown is None else unknown.names(things, refused)
+            plain = Refusal(reason, None if unknown is None else ())
+            for at in bits(refused):
+                found[at] = Refusal(reason, names[at]) if at in names else plain
+        for match in self._matched(occasion, open_):
+            if not reachable(match.campaign.basket, match.lines, occasion):
+                found[self._place(match.campaign)] = Refusal("threshold")
+        return {self.campaigns[at].campaign: found[at] for at in sorted(found)}
+
+    def _stages(self, occasion: Occasion) -> Iterator[_Stage]:
+        """Yield each reason in order, the campaigns that pass it, and who names its unknowns."""
+        everything = (1 << len(self.campaigns)) - 1
+        nobody: tuple[None, tuple[()]] = (None, ())
+        yield "not_running", self._times.running(occasion.at), *nobody
+        member, store = occasion.member, occasion.store
+        yield "who", self._who.holding(member), self._unknown_who, (member,)
+        yield "where", self._where.holding(store), self._unknown_where, (store,)
+        yield "code", ~self._code | self._named(occasion.codes), *nobody
+        yield "offer", ~self._offer | self._named(occasion.offers), *nobody
+        yield "limit", everything & ~self._spent(occasion, "uses"), *nobody
+        yield "budget", everything & ~self._spent(occasion, "amount"), *nobody
+        eligible = 0
+        for product in self._goods.products(occasion.lines):
+            eligible |= product.eligible
+        things = tuple(goods_attributes(line) for line in occasion.lines)
+        yield "goods", eligible, self._unknown_goods, things
+        yield "channel", self._channel.holding({"channel": occasion.channel}), *nobody
+        yield "payment", self._payment.holding({"payment": occasion.payments}), *nobody
+
+    def _place(self, campaign: Campaign) -> int:
+        key = (campaign.campaign, campaign.version)
+        return bisect_left(self.campaigns, key, key=lambda each: (each.campaign, each.version))
 
     def excluded(self, lines: Sequence[GoodsLine]) -> ExcludedLines:
         """Find the lines that the programme excludes."""
@@ -532,9 +580,9 @@ class CampaignIndex:
         return ExcludedLines(*found)
 
 
-def _receipt_condition(basket: Basket) -> Condition:
-    wanted = (("channel", basket.channel), ("payment", basket.payment))
-    atoms = tuple(
-        Atom(name, "one_of", frozenset(names), "string") for name, names in wanted if names
-    )
-    return Condition(Every(atoms), (atoms,), atoms)
+def _one_of(name: str, words: tuple[str, ...]) -> Condition:
+    """Ask a basket for one of *words*; without words, nothing."""
+    if not words:
+        return TRUE
+    atom = Atom(name, "one_of", frozenset(words), "string")
+    return Condition(atom, ((atom,),), (atom,))

@@ -347,3 +347,6 @@ def test_the_index_finds_what_the_walk_finds(data):
         verdicts = [judge(PROGRAMME, each, occasion) for each in live]
         expected = tuple(each for each in verdicts if isinstance(each, Match))
         assert index.matches(occasion) == expected
+        refused = zip(live, verdicts, strict=True)
+        reasons = {c.campaign: each for c, each in refused if isinstance(each, Refusal)}
+        assert index.refusals(occasion) == reasons
