@@ -7,6 +7,7 @@ librdkafka's calls can overstay theirs while a coordinator returns.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -136,7 +137,7 @@ class KafkaLog:
     def emit(self, outputs: Sequence[Output]) -> None:
         """See Log."""
         for output in outputs:
-            extra: dict[str, object] = {}
+            extra: dict[str, Any] = {}
             if output.headers:
                 extra["headers"] = list(output.headers)
             if output.timestamp is not None:
@@ -145,7 +146,7 @@ class KafkaLog:
             self._produce(output.topic, output.value, output.key, partition, **extra)
 
     def _produce(
-        self, topic: str, value: bytes | None, key: bytes | None, partition: int, **extra: object
+        self, topic: str, value: bytes | None, key: bytes | None, partition: int, **extra: Any
     ) -> None:
         """Queue one record; a full queue is waited for."""
         deadline = time.monotonic() + self._timeout_s
@@ -174,9 +175,7 @@ class KafkaLog:
             TopicPartition(topic, partition, offset, self.note)
             for (topic, partition), offset in position.items()
         ]
-        self._call(
-            lambda: self._producer.send_offsets_to_transaction(offsets, self._group, 10)
-        )
+        self._call(lambda: self._producer.send_offsets_to_transaction(offsets, self._group, 10))
 
     def commit(self) -> None:
         """See Log."""

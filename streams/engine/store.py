@@ -10,6 +10,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rocksdict import (
     BlockBasedOptions,
@@ -34,7 +35,7 @@ class Memory:
 
     def __init__(self, *, block_cache_bytes: int, write_buffer_bytes: int, shards: int) -> None:
         self.cache = Cache(block_cache_bytes)
-        self.write_buffers = WriteBufferManager.new_write_buffer_manager(
+        self.write_buffers = WriteBufferManager(
             2 * write_buffer_bytes * max(shards, 1), allow_stall=False
         )
         self.write_buffer_bytes = write_buffer_bytes
@@ -43,8 +44,8 @@ class Memory:
         """Make the options of one database."""
         table = BlockBasedOptions()
         table.set_block_cache(self.cache)
-        table.set_cache_index_and_filter_blocks(True)  # noqa: FBT003 - the library's signature
-        table.set_bloom_filter(10.0, False)  # noqa: FBT003
+        table.set_cache_index_and_filter_blocks(True)
+        table.set_bloom_filter(10, False)  # noqa: FBT003
         options = Options(raw_mode=True)
         options.create_if_missing(True)  # noqa: FBT003
         options.set_block_based_table_factory(table)
@@ -83,7 +84,7 @@ class ShardStore:
         try:
             db = self._open()
             owner = db.get(_OWNER)
-        except Exception as error:  # noqa: BLE001 - rocksdict raises bare Exceptions
+        except Exception as error:
             if "No space left" in str(error) or "lock" in str(error).split(":")[0].lower():
                 raise
             self._set_aside(type(error).__name__)
@@ -135,14 +136,17 @@ class ShardStore:
         cut = len(table.encode()) + 1
         options = ReadOptions()
         try:
-            for key, value in self._db.items(from_key=start, read_opt=options):
+            rows: Iterator[Any] = self._db.items(from_key=start, read_opt=options)
+            for key, value in rows:
                 if not key.startswith(start):
                     return
                 yield key[cut:], value
         except Exception as error:
             raise StateDamagedError(str(self.path)) from error
 
-    def apply(self, puts: Mapping[str, Mapping[bytes, bytes | None]], ends: Mapping[str, int]) -> None:
+    def apply(
+        self, puts: Mapping[str, Mapping[bytes, bytes | None]], ends: Mapping[str, int]
+    ) -> None:
         """See State."""
         batch = WriteBatch(raw_mode=True)
         for table, items in puts.items():

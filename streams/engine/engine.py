@@ -1,0 +1,344 @@
+"""
+An engine: one worker process of an app.
+
+It checks what it needs, reads the references to their end, joins the group by Faust,
+and owns a shard for each partition that the group gives it.
+"""
+
+import asyncio
+import fcntl
+import gc
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any
+
+import faust
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from faust.types import TP
+
+from streams.engine import faust_parts
+from streams.engine.failure import exit_refused, exit_unacknowledged, log
+from streams.engine.health import Health, HealthServer, ShardHealth, age
+from streams.engine.record import Record
+from streams.engine.references import HeldReference, ReferenceReader
+from streams.engine.settings import AppDeclaration, EngineSettings
+from streams.engine.shard import Shard, ShardSpot
+from streams.engine.stage import Stage, topics_needed
+from streams.engine.store import Memory
+
+ANSWER_S = 20.0
+TEND_S = 1.0
+"""How often idle shards are looked after."""
+
+
+class Engine:
+    """
+    One worker of *declared*, in *settings*.
+
+    `run` returns when the process was asked to end; a failure ends the process itself,
+    with 70 where a restart helps and 78 where an operator has to look.
+    """
+
+    def __init__(self, declared: AppDeclaration, settings: EngineSettings) -> None:
+        self.declared = declared
+        self.settings = settings
+        self.client: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": settings.brokers,
+            "socket.nagle.disable": True,
+            "log_level": 2,
+            **settings.client,
+        }
+        self._stage_of: dict[str, Stage] = {
+            topic: stage for stage in declared.stages for topic in stage.sources
+        }
+        self._partitions: dict[str, int] = {}
+        self._shards: dict[tuple[str, int], Shard] = {}
+        self._opening: asyncio.Future[Any] | None = None
+        self._turn = threading.Lock()
+        self._ending = threading.Event()
+        self._assigned = False
+        self._pool = ThreadPoolExecutor(64, "shard")
+        self._lock: IO[str] | None = None
+        self._app: faust.App | None = None
+        self._references: ReferenceReader | None = None
+        self._memory: Memory | None = None
+
+    # --- Life ---------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT; give the exit code."""
+        self._own_data_dir()
+        self._check_topics()
+        shards = sum(self._partitions[stage.sources[0]] for stage in self.declared.stages)
+        self._memory = Memory(
+            block_cache_bytes=self.settings.block_cache_bytes,
+            write_buffer_bytes=self.settings.write_buffer_bytes,
+            shards=shards,
+        )
+        held = [
+            HeldReference(each, self.settings.data_dir / "references", self._memory)
+            for each in self.declared.references
+        ]
+        self._references = ReferenceReader(
+            held,
+            client=self.client,
+            group=f"{self.declared.app_id}-references",
+            turn=self._turn,
+        )
+        health = self._serve_health()
+        self._references.start()
+        self._references.await_complete(self._ending)
+        gc.collect()
+        gc.freeze()
+        self._work()
+        self._references.stop()
+        if health is not None:
+            health.stop()
+        log.info("stopped", app=self.declared.app_id)
+        return 0
+
+    def _work(self) -> None:
+        self._app = self._faust_app()
+        worker = faust.Worker(
+            self._app,
+            loglevel=logging.WARNING,
+            override_logging=False,
+            redirect_stdouts=False,
+            quiet=True,
+        )
+        signal.signal(signal.SIGTERM, self._deadline)
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as ended:
+            if ended.code:
+                exit_unacknowledged("the worker failed", code=ended.code)
+
+    def _deadline(self, *_: object) -> None:
+        """Make sure that the process ends in time, whatever waits for whatever."""
+        self._ending.set()
+        timer = threading.Timer(
+            self.settings.stop_timeout_s, exit_unacknowledged, ("it did not stop in time",)
+        )
+        timer.daemon = True
+        timer.start()
+
+    def _own_data_dir(self) -> None:
+        self.settings.data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.settings.data_dir / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            exit_refused(
+                f"another worker is using {self.settings.data_dir}; give each its own folder"
+            )
+
+    def _check_topics(self) -> None:
+        """Refuse to start where topics are missing or have other partition counts."""
+        try:
+            known = AdminClient(dict(self.client)).list_topics(timeout=ANSWER_S).topics
+        except KafkaException as error:
+            exit_unacknowledged("the broker doesn't answer", error=error.args[0].name())
+        wanted = [*self._stage_of, *(each.topic for each in self.declared.references)]
+        missing = [topic for topic in wanted if topic not in known]
+        if missing:
+            exit_refused(f"topics are missing: {', '.join(missing)}; create them first")
+        self._partitions = {topic: len(known[topic].partitions) for topic in wanted}
+        for need in topics_needed(self.declared.app_id, self.declared.stages, self._partitions):
+            if need.name not in known:
+                exit_refused(f"topic {need.name} is missing; create it first")
+            found = len(known[need.name].partitions)
+            if found != need.partitions:
+                exit_refused(f"topic {need.name} has {found} partitions, not {need.partitions}")
+
+    # --- Faust --------------------------------------------------------------------
+
+    def _faust_app(self) -> faust.App:
+        settings = self.settings
+        app: Any = faust.App(
+            self.declared.app_id,
+            broker=[f"kafka://{each.strip()}" for each in settings.brokers.split(",")],
+            datadir=str(settings.data_dir / "faust"),
+            store="memory://",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            stream_wait_empty=False,
+            # Without a standby Faust takes a plain round robin, which would part the
+            # topics of a stage; with one its own assignor keeps equal partitions together.
+            table_standby_replicas=1,
+            broker_session_timeout=settings.session_timeout_s,
+            broker_heartbeat_interval=max(settings.session_timeout_s / 5, 0.5),
+            broker_request_timeout=max(settings.session_timeout_s * 2, 40),
+            broker_max_poll_records=settings.buffer_records,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=settings.instance_id,
+            TableManager=faust_parts.EngineTables,
+        )
+        app.engine = self
+        app.transport.Consumer = faust_parts.EngineConsumer
+        for topic in self._stage_of:
+            self._subscribe(app, topic)
+        app.task(self._tend)
+        made: faust.App = app
+        return made
+
+    @staticmethod
+    def _subscribe(app: faust.App, topic: str) -> None:
+        """Tell Faust's assignor of *topic*; its records never reach this agent."""
+        channel = app.topic(topic, key_type=bytes, value_type=bytes, value_serializer="raw")
+
+        async def unused(stream: Any) -> None:
+            async for _ in stream:
+                pass
+
+        app.agent(channel, name=f"engine-{topic}")(unused)
+
+    def deliver(self, topic: str, partition: int, records: Sequence[Record]) -> None:
+        """Give records that were fetched to their shard; without one they come again."""
+        shard = self._shards.get((self._stage_of[topic].name, partition))
+        if shard is not None and shard.state == "running":
+            shard.feed(records)
+
+    async def open_shards(self, assignment: Iterable[TP]) -> None:
+        """Open a shard for every partition of *assignment*, all at once."""
+        assert self._app is not None
+        await self.close_shards()
+        wanted = {
+            (self._stage_of[each.topic].name, each.partition): self._stage_of[each.topic]
+            for each in assignment
+            if each.topic in self._stage_of
+        }
+        spot = self._spot()
+        group = faust_parts.group_metadata(self._app.consumer, self.declared.app_id)
+        self._shards = {key: Shard(spot, stage, key[1], group) for key, stage in wanted.items()}
+        opening = [shard.open() for shard in self._shards.values()]
+        self._opening = asyncio.ensure_future(asyncio.gather(*opening))
+        # A rebalance cancels whoever waits here; the opening itself is waited for later.
+        await asyncio.shield(self._opening)
+        self._assigned = True
+
+    async def close_shards(self) -> None:
+        """Finish running transactions and let go of every shard."""
+        shards, self._shards = list(self._shards.values()), {}
+        self._assigned = False
+        closing = [shard.close() for shard in shards]
+        if self._opening is not None:
+            for shard in shards:
+                shard.give_up()
+            await asyncio.gather(self._opening, return_exceptions=True)
+            self._opening = None
+        await asyncio.gather(*closing)
+
+    def _spot(self) -> ShardSpot:
+        assert self._memory is not None
+        assert self._references is not None
+        return ShardSpot(
+            app_id=self.declared.app_id,
+            settings=self.settings,
+            client=self.client,
+            memory=self._memory,
+            references=self._references.references,
+            turn=self._turn,
+            pool=self._pool,
+            flow=self._flow,
+        )
+
+    def _flow(self, topic: str, partition: int, on: bool) -> None:  # noqa: FBT001 - see Flow
+        """Pause or resume the fetching of a partition; called by shards, in the loop."""
+        assert self._app is not None
+        consumer = self._app.consumer
+        place = faust_parts.tp(topic, partition)
+        if on:
+            consumer.on_buffer_drop(place)
+        else:
+            consumer.on_buffer_full(place)
+
+    async def _tend(self) -> None:
+        """Commit past the markers that stand behind the last record of idle shards."""
+        assert self._app is not None
+        loop = asyncio.get_running_loop()
+        while not self._app.should_stop:
+            await asyncio.sleep(TEND_S)
+            for shard in list(self._shards.values()):
+                if shard.state != "running" or shard.buffered or age(shard.last_commit_at) < TEND_S:
+                    continue
+                ends = self._fetched(shard)
+                if any(end > shard.position.get(topic, 0) for topic, end in ends.items()):
+                    shard.last_commit_at = time.monotonic()
+                    await loop.run_in_executor(self._pool, shard.settle_to, ends)
+
+    def _fetched(self, shard: Shard) -> dict[str, int]:
+        assert self._app is not None
+        found = {}
+        for topic in shard.stage.sources:
+            at = faust_parts.fetched_to(self._app.consumer, topic, shard.partition)
+            if at is not None:
+                found[topic] = at
+        return found
+
+    # --- Health -------------------------------------------------------------------
+
+    def _serve_health(self) -> HealthServer | None:
+        if self.settings.health_port is None:
+            return None
+        server = HealthServer(self.health, host="127.0.0.1", port=self.settings.health_port)
+        server.start()
+        log.info("health served", app=self.declared.app_id, port=server.port)
+        return server
+
+    def health(self) -> Health:
+        """Say how the worker is; may be called from any thread."""
+        references = self._references
+        shards = tuple(self._shard_health(each) for each in list(self._shards.values()))
+        missing = []
+        if references is None or not references.complete:
+            missing.append("references are being read")
+        if not self._assigned:
+            missing.append("no partitions have been assigned yet")
+        missing += [
+            f"shard {each.name} is {each.state}" for each in shards if each.state != "running"
+        ]
+        stuck = [
+            each.name
+            for each in shards
+            if each.lag and each.since_commit_s > self.settings.stuck_after_s
+        ]
+        offsets: Mapping[str, HeldReference] = {} if references is None else references.references
+        return Health(
+            app=self.declared.app_id,
+            missing=tuple(missing),
+            stuck=tuple(stuck),
+            shards=shards,
+            references={name: each.offset for name, each in offsets.items()},
+        )
+
+    def _shard_health(self, shard: Shard) -> ShardHealth:
+        return ShardHealth(
+            name=shard.name,
+            state=shard.state,
+            lag=self._lag(shard),
+            buffered=shard.buffered,
+            batches=shard.batches,
+            records=shard.records,
+            last_batch=shard.last_batch,
+            last_transaction_s=shard.last_transaction_s,
+            aborted=shard.aborts,
+            restored=shard.restored,
+            since_commit_s=age(shard.last_commit_at),
+        )
+
+    def _lag(self, shard: Shard) -> int:
+        """Sum what stands behind the committed position, by the ends that fetches report."""
+        if self._app is None:
+            return 0
+        behind = 0
+        for topic in shard.stage.sources:
+            end = self._app.consumer.highwater(faust_parts.tp(topic, shard.partition))
+            if end is not None:
+                behind += max(0, end - shard.position.get(topic, 0))
+        return behind

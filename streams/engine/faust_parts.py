@@ -1,0 +1,155 @@
+"""
+The parts of Faust that the engine replaces, at Faust's own extension points.
+
+Faust keeps the group, the assignor, rebalancing and the worker's life.  Records go to
+shards as whole lists per partition; Faust acknowledges nothing of them, because their
+offsets are part of the shards' transactions.  What private names of Faust and aiokafka
+this leans on stands in `docs/engine.md`, and `tests/engine` holds each of them.
+"""
+
+import asyncio
+import struct
+from typing import TYPE_CHECKING, Any, cast
+
+import aiokafka
+from faust.tables.manager import TableManager
+from faust.tables.recovery import Recovery
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.engine.failure import log
+from streams.engine.record import Record
+
+if TYPE_CHECKING:
+    from streams.engine.engine import Engine
+
+POLL_S = 1.0
+
+
+class CommittedThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer, reading committed records only."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        # Faust chooses the isolation level by this flag, and asks it nowhere else here.
+        self.consumer.in_transaction = True
+        try:
+            return super()._create_worker_consumer(transport)
+        finally:
+            self.consumer.in_transaction = False
+
+
+class EngineConsumer(driver.Consumer):
+    """Faust's consumer, with a drain that hands whole lists to shards."""
+
+    @property
+    def _engine(self) -> "Engine":
+        engine: Engine = cast("Any", self.app).engine
+        return engine
+
+    def _new_consumer_thread(self) -> CommittedThread:
+        return CommittedThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        engine = self._engine
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+                records, _ = await self._wait_next_records(POLL_S)
+                await asyncio.sleep(0)
+                if not records:
+                    continue
+                if not self.flow_active:
+                    await self._seek_again()
+                    continue
+                for tp, fetched in records.items():
+                    engine.deliver(tp.topic, tp.partition, [_record(each) for each in fetched])
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
+
+    async def _seek_again(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:  # noqa: BLE001 - the assignment may vanish in a rebalance
+            log.info("seek postponed", error=type(error).__name__)
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Finish what is running before the partitions go to somebody else."""
+        self.stop_flow()
+        await self._engine.close_shards()
+        await super().on_partitions_revoked(revoked)
+
+    async def on_stop(self) -> None:
+        """Finish what is running before the consumer leaves."""
+        await self._engine.close_shards()
+        await super().on_stop()
+
+
+class EngineRecovery(Recovery):
+    """Faust's recovery, which waits for the shards to open."""
+
+    async def _resume_streams(self, generation_id: int = 0) -> None:
+        # Faust calls this instead of a recovery where an app has no tables of Faust's,
+        # with its flow still suspended: no record is delivered meanwhile.
+        await cast("Any", self.app).engine.open_shards(self.app.consumer.assignment())
+        await super()._resume_streams(generation_id)
+
+
+class EngineTables(TableManager):
+    """Faust's table manager, without tables: the engine's shards keep their own."""
+
+    @property
+    def recovery(self) -> Recovery:
+        """Faust's recovery service, replaced by ours."""
+        if self._recovery is None:
+            self._recovery = EngineRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        return self._recovery
+
+
+def group_metadata(consumer: Any, group: str) -> object:
+    """
+    Give the metadata of the group member that *consumer* is now, for librdkafka.
+
+    With it the broker refuses offsets of a member that has been thrown out, besides
+    fencing by transactional id.  The form is librdkafka's own: `CGMDv2:`, generation,
+    group, member and instance, each text ended by NUL.
+    """
+    coordinator = consumer._thread._consumer._coordinator  # noqa: SLF001 - see docs/engine.md
+    instance = consumer.app.conf.consumer_group_instance_id
+    return (
+        b"CGMDv2:"
+        + struct.pack("=i", coordinator.generation)
+        + group.encode()
+        + b"\0"
+        + coordinator.member_id.encode()
+        + b"\0"
+        + (b"\0" + instance.encode() + b"\0" if instance else b"\x01")
+    )
+
+
+def fetched_to(consumer: Any, topic: str, partition: int) -> int | None:
+    """Give the offset that the fetcher will ask for next, behind any markers; None if unknown."""
+    inner = consumer._thread._consumer  # noqa: SLF001 - see docs/engine.md
+    state = inner._subscription.subscription.assignment.state_value(  # noqa: SLF001
+        aiokafka.TopicPartition(topic, partition)
+    )
+    if state is None or not state.has_valid_position:
+        return None
+    position: int = state.position
+    return position
+
+
+def tp(topic: str, partition: int) -> TP:
+    """Name a partition as Faust does."""
+    return TP(topic, partition)
+
+
+def _record(fetched: Any) -> Record:
+    return Record(
+        fetched.topic,
+        fetched.partition,
+        fetched.offset,
+        fetched.timestamp,
+        fetched.key,
+        fetched.value,
+        tuple(fetched.headers),
+    )

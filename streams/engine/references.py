@@ -1,0 +1,253 @@
+"""
+Reference topics, held in full by every worker and read by a plain consumer.
+
+Each reference is a RocksDB of its own with the offset of the last record that is in it,
+so that a restart reads only what is new.  A key's versions are one row.  Updates and
+handlers take turns, so that a batch sees one state of all references.
+"""
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from rocksdict import Rdict, WriteBatch
+
+from streams.engine.failure import exit_unacknowledged, log, place_of
+from streams.engine.kafka_log import Client
+from streams.engine.record import Record
+from streams.engine.restore import ANSWER_S, reader
+from streams.engine.stage import Reference
+from streams.engine.store import Memory
+
+CHUNK_RECORDS = 2_000
+CACHED_KEYS = 200_000
+"""Rows kept decoded; a shop's shelf is below it, and beyond it they are read anew."""
+
+_OFFSET = b"\0offset"
+_ROW = b"\1"
+
+# valid from, offset, the record's own key, value
+Version = tuple[int, int, bytes, bytes]
+Versions = tuple[Version, ...]
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(tuple[Version, ...])
+
+
+class HeldReference:
+    """
+    One reference; see ReferenceView.
+
+    Args:
+        declared: Its topic and how its versions are told apart.
+        folder: A folder of its own.
+        memory: What the databases of the process share.
+    """
+
+    def __init__(self, declared: Reference, folder: Path, memory: Memory) -> None:
+        self.declared = declared
+        self._db = Rdict(str(folder / declared.name), memory.options())
+        raw = self._db.get(_OFFSET)
+        self._offset = -1 if raw is None else int.from_bytes(raw, "big")
+        self._cache: dict[bytes, Versions] = {}
+        self.complete = threading.Event()
+        """Set once the topic has been read to the end that it had at the start."""
+
+    @property
+    def offset(self) -> int:
+        """See ReferenceView."""
+        return self._offset
+
+    @property
+    def generation(self) -> int:
+        """See ReferenceView."""
+        return self._offset + 1
+
+    def get(self, key: bytes) -> bytes | None:
+        """See ReferenceView."""
+        versions = self._row(key)
+        return versions[-1][3] if versions else None
+
+    def as_of(self, key: bytes, at_ms: int) -> bytes | None:
+        """See ReferenceView."""
+        versions = self._row(key)
+        if len(versions) == 1:
+            return versions[0][3] if versions[0][0] <= at_ms else None
+        place = bisect_right(versions, at_ms, key=lambda version: version[0])
+        return versions[place - 1][3] if place else None
+
+    def scan(self, prefix: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """See ReferenceView."""
+        for key, versions in self._rows(prefix):
+            yield key, versions[-1][3]
+
+    def versions(self, prefix: bytes = b"") -> Iterator[tuple[bytes, int, bytes]]:
+        """See ReferenceView."""
+        for key, versions in self._rows(prefix):
+            for valid_from, _, _, value in versions:
+                yield key, valid_from, value
+
+    def _rows(self, prefix: bytes) -> Iterator[tuple[bytes, Versions]]:
+        start = _ROW + prefix
+        rows: Iterator[Any] = self._db.items(from_key=start)
+        for key, row in rows:
+            if not key.startswith(start):
+                return
+            yield key[1:], _decoder.decode(row)
+
+    def _row(self, key: bytes) -> Versions:
+        known = self._cache.get(key)
+        if known is None:
+            row = self._db.get(_ROW + key)
+            known = () if row is None else _decoder.decode(row)
+            if len(self._cache) >= CACHED_KEYS:
+                self._cache.clear()
+            self._cache[key] = known
+        return known
+
+    def apply(self, records: Sequence[Record], end: int) -> None:
+        """Take *records* over, and *end* as the last offset that has been seen."""
+        rows: dict[bytes, Versions] = {}
+        for record in records:
+            own = record.key or b""
+            lookup = self.declared.lookup_key
+            key = own if lookup is None else lookup(record)
+            rows[key] = self._with(rows.get(key, self._row(key)), record, own)
+        batch = WriteBatch(raw_mode=True)
+        for key, versions in rows.items():
+            if versions:
+                batch.put(_ROW + key, _encoder.encode(versions))
+            else:
+                batch.delete(_ROW + key)
+        batch.put(_OFFSET, end.to_bytes(8, "big"))
+        self._db.write(batch)
+        for key in rows:
+            self._cache.pop(key, None)
+        self._offset = end
+
+    def _with(self, versions: Versions, record: Record, own: bytes) -> Versions:
+        """Add a version to *versions*, or take away what it replaces or removes."""
+        declared = self.declared
+        if declared.valid_from is None:
+            return () if record.value is None else ((0, record.offset, own, record.value),)
+        if record.value is None and declared.lookup_key is None:
+            return ()
+        kept = [each for each in versions if declared.lookup_key is None or each[2] != own]
+        if record.value is not None:
+            kept.append((declared.valid_from(record), record.offset, own, record.value))
+        return tuple(sorted(kept, key=lambda version: version[:2]))
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self._db.close()
+
+
+class ReferenceReader:
+    """
+    Reads all references of a worker in one thread.
+
+    Args:
+        client: Connection settings.
+        group: Names the consumer; nothing is committed under it.
+        turn: Held while references change, and by whoever runs a handler.
+    """
+
+    def __init__(
+        self,
+        references: Sequence[HeldReference],
+        *,
+        client: Client,
+        group: str,
+        turn: threading.Lock,
+    ) -> None:
+        self.references = {each.declared.name: each for each in references}
+        self._by_topic = {each.declared.topic: each for each in references}
+        self._client = client
+        self._group = group
+        self._turn = turn
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="references", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop reading and let go of the folders."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        for reference in self.references.values():
+            reference.close()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every reference has been read to its end."""
+        return all(each.complete.is_set() for each in self.references.values())
+
+    def await_complete(self, stopping: threading.Event) -> None:
+        """Wait until every reference has been read to its end, or *stopping* is set."""
+        for reference in self.references.values():
+            while not reference.complete.wait(0.05) and not stopping.is_set():
+                pass
+
+    def _run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no batch may go on without
+            exit_unacknowledged("references can't be read", error=place_of(error))
+
+    def _read(self) -> None:
+        if not self.references:
+            return
+        consumer = reader(self._client, self._group)
+        consumer.assign(
+            [
+                TopicPartition(topic, 0, self._start(consumer, topic, each))
+                for topic, each in self._by_topic.items()
+            ]
+        )
+        while not self._ending.is_set():
+            self._take(consumer)
+        consumer.close()
+
+    @staticmethod
+    def _start(consumer: Consumer, topic: str, reference: HeldReference) -> int:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_S)
+        if reference.offset >= high:
+            log.critical("reference topic is shorter than what was read", topic=topic)
+            exit_unacknowledged("a reference topic was recreated; delete its folder", topic=topic)
+        return max(low, reference.offset + 1)
+
+    def _take(self, consumer: Consumer) -> None:
+        chunks: dict[str, list[Record]] = {}
+        ended: dict[str, int] = {}
+        for message in consumer.consume(CHUNK_RECORDS, 0.05):
+            topic, offset = message.topic() or "", message.offset() or 0
+            error = message.error()
+            if error is not None:
+                if error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - its public name
+                    ended[topic] = offset - 1
+                    continue
+                if error.retriable() or not error.fatal():
+                    log.warning("references wait for the broker", error=error.name())
+                    continue
+                raise KafkaException(error)
+            key, value = message.key(), message.value()
+            assert key is None or isinstance(key, bytes)
+            assert value is None or isinstance(value, bytes)
+            record = Record(topic, 0, offset, message.timestamp()[1], key, value)
+            chunks.setdefault(topic, []).append(record)
+        for topic in {*chunks, *ended}:
+            records = chunks.get(topic, [])
+            reference = self._by_topic[topic]
+            end = max(ended.get(topic, -1), records[-1].offset if records else -1)
+            if end > reference.offset:
+                with self._turn:
+                    reference.apply(records, end)
+            if topic in ended:
+                reference.complete.set()
