@@ -116,6 +116,22 @@ def test_budget_short_of_the_programme_holds_where_the_campaign_is_silent():
     assert load_campaign(own, short).when_short == "cut"
 
 
+def test_what_is_empty_and_harmless_is_allowed():
+    """No tags, nothing ruled out, a condition that asks nothing."""
+    campaign = load_campaign({**SPRING, "tags": [], "not_with": [], "goods": {}}, programme())
+
+    assert campaign.tags == campaign.not_with == frozenset()
+    assert campaign.goods.dnf == ((),)
+
+
+def test_what_was_read_cannot_be_changed():
+    """Values are replaced, never edited."""
+    campaign = load_campaign(BIRTHDAY_GIFT, programme())
+    for value in (campaign, campaign.gives, campaign.limits, campaign.runs, campaign.who.tree):
+        with pytest.raises(AttributeError):
+            value.campaign = "x"
+
+
 def changed(document, path, value):
     """Copy *document* with *value* at *path*; KeyError deletes."""
     copied = copy.deepcopy(document)

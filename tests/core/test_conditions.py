@@ -86,6 +86,91 @@ REFUSED = [
 ]
 
 
+ALLOWED = [
+    ({"a": 10**15}, {"a": -(10**15)}),
+    ({"a": "x" * 1000}, {"a" * 1000: "x"}),
+    ({"a": list(range(10_000))}, {"a": {"decimal": "1000000000000000.5"}}),
+    ({"a": {"from": 5, "to": 5}}, {"a": {"decimal": "-0.000000000000000001"}}),
+    ({"purchase": {"from": 3}}, {"birthday": "soon"}),
+]
+BEYOND = [
+    {"a": 10**15 + 1},
+    {"a": "x" * 1001},
+    {"a" * 1001: "x"},
+    {"": "x"},
+    {"a": list(range(10_001))},
+    {"a": {"decimal": "10000000000000001"}},
+    {"a": {"decimal": "0.0000000000000000001"}},
+    {"a": {"decimal": "1."}},
+    {"a": {"decimal": ".5"}},
+    {"a": {"decimal": "+5"}},
+    {"a": {"decimal": ""}},
+    {"a": {"decimal": "٣"}},
+    {"a": {"decimal": 5}},
+    {"any": [{"a": 1}] * 1001},
+    {f"a{n}": 1 for n in range(1001)},
+    {"all": [{f"a{n}": 1 for n in range(600)}, {f"b{n}": 1 for n in range(401)}]},
+]
+
+
+@pytest.mark.parametrize("document", [each for pair in ALLOWED for each in pair], ids=range(10))
+def test_a_condition_may_use_its_bounds_up(document):
+    """Bounds are part of what is allowed; only members have birthdays and purchases."""
+    assert parse(document, "goods").atoms
+
+
+@pytest.mark.parametrize("document", BEYOND, ids=range(len(BEYOND)))
+def test_a_condition_may_not_pass_its_bounds(document):
+    """Every number and every list is bounded."""
+    with pytest.raises(DocumentError):
+        parse(document)
+
+
+WHO = [
+    ({"age": {"from": 18}}, True),
+    ({"tier": ["gold"]}, True),
+    ({"birthday": {"before": 180, "after": 180, "known_for": 180}}, True),
+    ({"birthday": {"known": True}}, True),
+    ({"birthday": {}}, True),
+    ({"birthday": {"before": 181}}, False),
+    ({"birthday": {"after": -1}}, False),
+    ({"birthday": {"before": True}}, False),
+    ({"birthday": {"days": 7}}, False),
+    ({"birthday": {"leap": "feb29"}}, False),
+    ({"birthday": "03-01"}, False),
+    ({"birthday": ["03-01"]}, False),
+    ({"purchase": {"number": 1}}, True),
+    ({"purchase": {"every": 10**15}}, True),
+    ({"purchase": {"every": 10**15 + 1}}, False),
+    ({"purchase": {"every": 0}}, False),
+    ({"purchase": {"every": True}}, False),
+    ({"purchase": {"every": 2, "number": 2}}, False),
+    ({"purchase": {"from": 2}}, False),
+    ({"purchase": 2}, False),
+]
+
+
+@pytest.mark.parametrize(("document", "right"), WHO)
+def test_birthdays_and_purchases_have_a_grammar_of_their_own(document, right):
+    """In `who` alone; other attributes of members are tested as anywhere."""
+    if right:
+        assert parse(document, "who").atoms
+    else:
+        with pytest.raises(DocumentError, match=r"write|a birthday is"):
+            parse(document, "who")
+
+
+def test_the_purchase_counted_may_be_named_or_not():
+    """Number 3 alone, and all but number 3."""
+    third, other = (
+        parse({"purchase": {"number": 3}}, "who"),
+        parse({"not": {"purchase": {"number": 3}}}, "who"),
+    )
+
+    assert [n for n in range(1, 6) if evaluate(third, {"purchase": n}).holds] == [3]
+    assert [n for n in range(1, 6) if evaluate(other, {"purchase": n}).holds] == [1, 2, 4, 5]
+
+
 @pytest.mark.parametrize(("document", "message"), REFUSED)
 def test_a_wrong_condition_says_what_would_be_right(document, message):
     """Nothing but exact, bounded values of known types gets in."""
