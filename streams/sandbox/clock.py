@@ -2,12 +2,13 @@
 The clock of the stages: ticks to every partition of routes and commands.
 
 A tick is an input like any other, logged and ordered.  In real time there is one a
-minute; in a replay the time is that of the receipts.  Its id follows from its instant,
-so that two clocks at once tell nothing new.
+minute; in a replay the time is that of the receipts that were answered.  Its id follows
+from its instant, so that two clocks at once tell nothing new.
 """
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
@@ -28,6 +29,44 @@ ANSWER_S = 30.0
 
 class ClockError(RuntimeError):
     """Kafka did not take a tick, or has no such topics."""
+
+
+class ReplayTime:
+    """
+    The time that a replay has reached: every document sent up to then was answered.
+
+    A replay may send days in a second, and ticks don't queue behind receipts: a tick of
+    the newest sale would end what waits for a receipt that is still on its way.  Any
+    number of threads may use it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sent: deque[tuple[str, int]] = deque()
+        self._waiting: set[str] = set()
+        self._reached_ms: int | None = None
+
+    def sent(self, document: str, at_ms: int) -> None:
+        """Note that a document was sent, once each, in the order of *at_ms*."""
+        with self._lock:
+            self._sent.append((document, at_ms))
+            self._waiting.add(document)
+
+    def answered(self, document: str) -> None:
+        """Note a result, deferred ones too; a part `id#k` answers for its document."""
+        with self._lock:
+            self._waiting.discard(document.partition("#")[0])
+
+    def reached_ms(self) -> int | None:
+        """
+        Give when the newest document was sent before which none waits; None at first.
+
+        What is answered again later changes nothing.
+        """
+        with self._lock:
+            while self._sent and self._sent[0][0] not in self._waiting:
+                _, self._reached_ms = self._sent.popleft()
+            return self._reached_ms
 
 
 class Clock:
@@ -57,7 +96,8 @@ class Clock:
         self._codec = codec or committed()
         self._names = Names(tenant)
         self._failure: str | None = None
-        settings: dict[str, Any] = {"enable.idempotence": True, "linger.ms": 0, "log_level": 3}
+        # What goes wrong is raised; librdkafka would print it too.
+        settings: dict[str, Any] = {"enable.idempotence": True, "linger.ms": 0, "log_level": 0}
         self._producer = Producer(settings | dict(client))
         topics = (self._names.routes, self._names.commands)
         self._partitions = {topic: self._count(topic) for topic in topics}

@@ -114,6 +114,11 @@ class Act(Struct, frozen=True):
     value: bytes | None = None
     code: str | None = None
 
+    @property
+    def awaits_result(self) -> bool:
+        """Whether the document is new, so that a result of its own must follow."""
+        return self.kind not in ("duplicate", "conflict", "broken")
+
 
 class Progress(Struct, frozen=True):
     """
@@ -234,7 +239,7 @@ class _Script:
     def _with_company(self, act: Act) -> Iterator[Act]:
         """Give an act, perhaps with a repetition beside it or later, perhaps a broken record."""
         yield act
-        if act.kind in ("duplicate", "conflict", "broken"):
+        if not act.awaits_result:
             return
         if self._chance(self.mix.duplicates):
             again = Act("duplicate", act.at_ms, act.document)
@@ -403,8 +408,7 @@ class Player:
         rate: Records a second; as fast as Kafka takes them when None.
         progress: Called from the player's thread, at most four times a second and once
             at the end.
-        sent: Called with each document's id just before it is sent; of a broken record too.
-        reached: Called with the simulated time before each act: drives a clock.
+        sent: Called with each act just before it is sent, from the player's thread.
     """
 
     def __init__(
@@ -414,8 +418,7 @@ class Player:
         *,
         rate: float | None = None,
         progress: Callable[[Progress], None] | None = None,
-        sent: Callable[[str], None] | None = None,
-        reached: Callable[[int], object] | None = None,
+        sent: Callable[[Act], None] | None = None,
     ) -> None:
         self.tally = Tally()
         self.error: BaseException | None = None
@@ -424,7 +427,6 @@ class Player:
         self._rate = rate
         self._progress = progress
         self._sent = sent
-        self._reached = reached
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._guarded, name="player", daemon=True)
 
@@ -470,8 +472,6 @@ class Player:
             if self._stop.is_set() or not self._pace(began):
                 break
             at_ms = act.at_ms
-            if self._reached is not None:
-                self._reached(at_ms)
             self._send(act)
             now = time.monotonic()
             if now - reported >= REPORT_SECONDS:
@@ -492,7 +492,7 @@ class Player:
 
     def _send(self, act: Act) -> None:
         if self._sent is not None:
-            self._sent(act.document.id)
+            self._sent(act)
         # Counted first: whoever reads results while the player plays knows every id.
         self.tally.add(act)
         if act.value is None:

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.codec import committed
 from streams.broker import apply
-from streams.sandbox.clock import HOUR_MS, Clock, ClockError, run_clock
+from streams.sandbox.clock import HOUR_MS, Clock, ClockError, ReplayTime, run_clock
 from streams.sandbox.kafka import EmbeddedKafka
 from streams.topics import Names, plan
 from streams.wire.envelopes import command_from, route_from
@@ -16,7 +16,6 @@ from streams.wire.messages import Tick
 
 PARTITIONS = 3
 NOON = 1_483_272_000_000
-pytestmark = pytest.mark.broker
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +49,27 @@ def ticks(client, tenant):
     return found
 
 
+def test_replay_time_waits_for_the_oldest_unanswered_document():
+    """Each row is a step: what is told, and the time reached after it."""
+    reached = ReplayTime()
+    steps = [
+        (("sent", "a", 10), None),
+        (("sent", "b", 20), None),
+        (("sent", "c", 20), None),
+        (("answered", "b"), None),
+        (("answered", "a"), 20),
+        (("answered", "a"), 20),
+        (("answered", "unknown"), 20),
+        (("sent", "d", 30), 20),
+        (("answered", "d"), 20),
+        (("answered", "c#2"), 30),
+    ]
+    for (told, *arguments), at in steps:
+        getattr(reached, told)(*arguments)
+        assert reached.reached_ms() == at, arguments
+
+
+@pytest.mark.broker
 def test_a_replay_ticks_at_whole_hours_on_every_partition(client):
     """An hour that was not reached has no tick; several at once are the newest."""
     with Clock(client, "replay") as clock:
@@ -65,6 +85,7 @@ def test_a_replay_ticks_at_whole_hours_on_every_partition(client):
     )
 
 
+@pytest.mark.broker
 def test_the_live_clock_ticks_until_it_is_stopped(client):
     """At whole periods of the time that it is given."""
     stop = threading.Event()
@@ -82,6 +103,7 @@ def test_the_live_clock_ticks_until_it_is_stopped(client):
     assert instants == {NOON, NOON + 1_000}
 
 
+@pytest.mark.broker
 def test_a_clock_without_topics_says_so(client):
     """A tick that nobody hears would be no clock."""
     with pytest.raises(ClockError, match=r"nobody\.routes\.v1"):

@@ -232,19 +232,22 @@ def test_the_tally_holds_what_was_sent():
     assert len(till.records) == tally.broken.total()
 
 
-def test_the_player_tells_ids_time_and_progress():
-    """Each id before it is sent; the last report is of all of it."""
-    till, ids, times, reports = FakeTill(), [], [], []
+def test_the_player_tells_acts_and_progress():
+    """Each act before it is sent; the last report is of all of it."""
+    till, told, reports = FakeTill(), [], []
     player = Player(
-        ACTS[:100], till, sent=ids.append, reached=times.append, progress=reports.append
+        ACTS[:100],
+        till,
+        sent=lambda act: told.append((act, len(till.documents))),
+        progress=reports.append,
     )
     player.run()
 
-    assert ids == [document.id for document, _ in till.documents]
-    assert times == [at for _, at in till.documents]
+    assert told == [(act, index) for index, act in enumerate(ACTS[:100])]
+    assert till.documents == [(act.document, act.at_ms) for act in ACTS[:100]]
     last = reports[-1]
     assert isinstance(last, Progress)
-    assert (last.sent, last.at_ms, last.done) == (100, times[-1], True)
+    assert (last.sent, last.at_ms, last.done) == (100, ACTS[99].at_ms, True)
 
 
 def test_a_rate_is_kept():
