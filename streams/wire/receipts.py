@@ -131,19 +131,21 @@ def _sale(line: Mapping[str, Any]) -> SaleLine:
         qty=line["qty"],
         amount=line["amount"],
         list=line["list"],
-        discounts=tuple(
-            [
-                LineDiscount(each["campaign"], each["version"], each["amount"])
-                for each in line["discounts"]
-            ]
-        ),
-        redeem=tuple(
-            [
-                RedeemRequest(each["points"], each["lot"], each["currency"])
-                for each in line["redeem"]
-            ]
-        ),
+        discounts=tuple([_discount(each) for each in line["discounts"]]),
+        redeem=tuple([_redeem(each) for each in line["redeem"]]),
     )
+
+
+def _discount(plain: Mapping[str, Any]) -> LineDiscount:
+    _check_word("lines.discounts.campaign", plain["campaign"])
+    return LineDiscount(plain["campaign"], plain["version"], plain["amount"])
+
+
+def _redeem(plain: Mapping[str, Any]) -> RedeemRequest:
+    _check_word("lines.redeem.currency", plain["currency"])
+    if plain["lot"] is not None:
+        _check_word("lines.redeem.lot", plain["lot"])
+    return RedeemRequest(plain["points"], plain["lot"], plain["currency"])
 
 
 def _return(line: Mapping[str, Any]) -> ReturnLine:

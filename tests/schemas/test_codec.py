@@ -2,8 +2,10 @@
 
 import io
 import json
+import random
 import struct
 import time
+from collections import Counter
 from typing import Literal
 
 import fastavro
@@ -105,6 +107,25 @@ class TestDamage:
         for _ in range(data.draw(st.integers(1, 3))):
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
         _decode_or_refuse(bytes(damaged), name.split(".")[0])
+
+    @pytest.mark.soak
+    def test_a_million_damaged_records(self):
+        """In many, something that one in a thousand would not show."""
+        dice = random.Random(2026)  # noqa: S311 -- damage is no secret
+        names, ends = sorted(GOLDEN), Counter()
+        for _ in range(1_000_000):
+            name = dice.choice(names)
+            damaged = bytearray(GOLDEN[name])
+            for _ in range(dice.randint(1, 3)):
+                damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+            try:
+                CODEC.decode(bytes(damaged), name.split(".")[0])
+            except CodecError as refused:
+                ends[refused.code] += 1
+            else:
+                ends["ok"] += 1
+
+        assert {"ok", "TRUNCATED", "UNDECODABLE", "TRAILING_BYTES"} <= ends.keys()
 
     @pytest.mark.parametrize("count", [1_000_000, 2**31, 2**62, -(2**62), -1])
     def test_a_count_of_millions_costs_nothing(self, count):

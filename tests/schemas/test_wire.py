@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.catalogue import catalogue
@@ -41,6 +41,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("kind", "write", "read"), PUBLISHED, ids=lambda each: each.__name__)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_published_value_is_read_as_it_was_written(kind, write, read, data):
     """Each record carries every field of its value."""
@@ -50,6 +51,7 @@ def test_a_published_value_is_read_as_it_was_written(kind, write, read, data):
 
 
 @pytest.mark.parametrize(("kind", "write", "read"), BODIES)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_a_message_is_read_as_it_was_written(kind, write, read, data):
     """Each body travels in its envelope."""

@@ -111,6 +111,15 @@ class TestReceipt:
             (till(lines=[sale(of={"receipt": "r", "line": 1})]), "lines.of"),
             (till(lines=[sale(kind="return")]), "lines.amount"),
             (till(void_of="r-0"), "void_of"),
+            (
+                till(lines=[sale(discounts=[{"campaign": "", "version": 1, "amount": 1}])]),
+                "lines.discounts.campaign",
+            ),
+            (
+                till(lines=[sale(redeem=[{"points": 1, "currency": "P\x1f"}])]),
+                "lines.redeem.currency",
+            ),
+            (till(lines=[sale(redeem=[{"points": 1, "lot": ""}])]), "lines.redeem.lot"),
             (till(lines=[sale(n=n) for n in range(10_001)]), "lines"),
             (till(codes=["x"] * 101), "codes"),
             (till(identifiers=[{"kind": "iris", "value": "x"}]), "identifiers"),
