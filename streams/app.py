@@ -13,7 +13,7 @@ from streams.agents.terms import Terms, references
 from streams.engine import AppDeclaration, EngineSettings, Stage, TopicNeed, topics_needed
 from streams.identifiers import Digester
 from streams.settings import Settings
-from streams.topics import Names, Topic, plan
+from streams.topics import MESSAGE_BYTES_MAX, Names, Topic, plan
 
 
 def _intake(settings: Settings, codec: Codec) -> AppDeclaration:
@@ -82,6 +82,9 @@ def engine_settings(name: str, settings: Settings) -> EngineSettings:
     """Say where the app *name* runs; each app has a folder of its own."""
     client: dict[str, str | int | float | bool] = dict(settings.client())
     client.pop("bootstrap.servers")
+    # The topics take records of this size; librdkafka alone would refuse them at a million
+    # bytes, and a receipt just under the broker's limit would stop the worker for good.
+    client["message.max.bytes"] = MESSAGE_BYTES_MAX
     return EngineSettings(
         brokers=settings.brokers,
         data_dir=settings.data_dir / name,
@@ -103,7 +106,7 @@ def full_plan(settings: Settings) -> tuple[Topic, ...]:
         Topic(
             need.name,
             need.partitions,
-            need.config,
+            {**need.config, "max.message.bytes": str(MESSAGE_BYTES_MAX)},
             key="as the stage's table",
             about="State of a stage; written and read by the engine alone",
         )
