@@ -19,6 +19,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONTHS = 12
+COUNT_MOST = 100_000  # Of any unit of a term; days beyond it leave the calendar.
 LEAP_DAY = (2, 29)
 
 
@@ -195,8 +196,8 @@ def _day_after(unit: str, value: object, at_least: object, day: date) -> date:
 
 
 def _whole(value: object, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100_000:
-        raise CalendarError(f"{what} is {value!r}: write a whole number from 0 to 100000")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= COUNT_MOST:
+        raise CalendarError(f"{what} is {value!r}: write a whole number from 0 to {COUNT_MOST}")
     return value
 
 

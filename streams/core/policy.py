@@ -14,6 +14,7 @@ from streams.core.accrual import LotTerms
 from streams.core.calendar import CalendarError, dates, zone_of
 from streams.core.receipt import Money, Points
 
+MONTHS_MOST = 1_200
 DAYS_MOST = 36_600  # A hundred years; beyond it a date leaves the calendar.
 
 
@@ -141,6 +142,8 @@ def _tier_fault(tier: TierPolicy) -> str | None:
     nets = [net for _, net in tier.levels]
     if nets != sorted(set(nets)) or len({name for name, _ in tier.levels}) != len(nets):
         return "tier levels must ascend, each name once"
-    if isinstance(tier.window, int) and not 1 <= tier.window <= 1_200:
-        return f"tier window is {tier.window}; write 1 to 1200 months, calendar or lifetime"
+    if isinstance(tier.window, int) and not 1 <= tier.window <= MONTHS_MOST:
+        return (
+            f"tier window is {tier.window}; write 1 to {MONTHS_MOST} months, calendar or lifetime"
+        )
     return None
