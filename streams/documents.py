@@ -25,6 +25,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from streams.core.campaigns import Campaign, load_campaign, shape_of
 from streams.core.grammar import (
+    ConditionShape,
     DocumentError,
     Either,
     Fault,
@@ -33,7 +34,6 @@ from streams.core.grammar import (
     Record,
     Shape,
     Table,
-    Test,
     Text,
     Unit,
     When,
@@ -50,6 +50,7 @@ from streams.core.publishing import campaign_schema, programme_schema
 FILE_BYTES_MOST = 512 * 1024  # Reading YAML takes seconds then; a Kafka record holds 1 MB.
 NODES_MOST = 50_000  # Aliases can make a short file large; reading stops there.
 DEPTH_MOST = 40
+LONG_NUMBER = 40  # More digits than any bound admits; more are neither read nor shown.
 BRACKETS_MOST = 100  # The parser looks far ahead at every open bracket.
 DIGITS = {"money": 2, "percent": 2, "quantity": 3}  # Of percent: 1 % is 100 basis points.
 
@@ -275,7 +276,7 @@ class _Converter:
         digits = text.lstrip("+-")
         if INTEGER.fullmatch(text) and (digits == "0" or not digits.startswith("0")):
             return _bounded(text)
-        if FRACTION.fullmatch(text):
+        if FRACTION.fullmatch(text) and not self.exact:
             return {"decimal": _decimal(text)}
         return self.fault(
             path, f'{shown(text)}: write a number like 41 or 41.5, or "{text}" as text'
@@ -283,25 +284,22 @@ class _Converter:
 
     def whole(self, text: str, shape: Whole, path: Path, *, plain: bool) -> Any:
         """Convert a number in its unit to the core's whole number."""
-        digits = self._digits(shape.unit)
+        unit, digits = shape.unit, self._digits(shape.unit)
         if digits is None or self.exact:
             if plain and INTEGER.fullmatch(text):
                 return _bounded(text)
-            return (
-                self.plain(text, path)
-                if plain and not NUMBER.fullmatch(text)
-                else (self.fault(path, f"{shown(text)} is not {right(shape)}"))
-            )
-        number = text[:-1].rstrip() if shape.unit == "percent" and text.endswith("%") else text
-        marked = number != text if shape.unit == "percent" else not INTEGER.fullmatch(text)
+            written_as = shown(None if plain and text in NULLS else text)
+            return self.fault(path, f"{written_as} is not {right(shape)}")
+        number = text[:-1].rstrip() if unit == "percent" and text.endswith("%") else text
         if not INTEGER.fullmatch(number) and not FRACTION.fullmatch(number):
-            return self.fault(path, f"{shown(text)} is not {self._example(shape.unit)}")
+            return self.fault(path, f"{shown(text)} is not {self._example(unit)}")
+        marked = number != text if unit == "percent" else not INTEGER.fullmatch(text)
         if not marked:
-            return self.fault(path, f"{text}: {self._hint(shape.unit, text)}")
+            return self.fault(path, f"{shown_number(text)}: {self._hint(unit, text)}")
         converted = _shifted(number, digits)
         if converted is None:
-            return self.fault(path, f"{text} has too many digits after the point; "
-                              f"write {self._example(shape.unit)}")  # fmt: skip
+            message = f"{shown_number(text)} has too many digits after the point"
+            return self.fault(path, f"{message}; write {self._example(unit)}")
         return converted
 
     def _digits(self, unit: Unit) -> int | None:
@@ -312,18 +310,20 @@ class _Converter:
 
     def _example(self, unit: Unit) -> str:
         if unit == "money":
-            return f"money like {_money(150, self.exponent)}"
+            return f"money like 150.{'0' * self.exponent}"
         return "a percentage like 15% or 7.5%" if unit == "percent" else "a quantity like 3.0"
 
     def _hint(self, unit: Unit, text: str) -> str:
-        if unit == "money":
-            one, other = _money(int(text), self.exponent), _money(0, self.exponent)[1:]
-            small = int(text)
-            shifted = f"{small // 10**self.exponent}.{small % 10**self.exponent:0{self.exponent}}"
-            return f"write {one} or {shifted}, money with its {len(other) - 1} decimals"
+        """Say how a bare number of *unit* is written, in both of its possible meanings."""
         if unit == "percent":
-            return f"write {text}%; a percentage has its sign"
-        return f"write {text}.0 for whole pieces or kilograms"
+            return f"write {shown_number(text)}%; a percentage has its sign"
+        if unit == "quantity":
+            return f"write {shown_number(text)}.0 for whole pieces or kilograms"
+        sign = "-" if text.startswith("-") else ""
+        digits = text.lstrip("+-")[:LONG_NUMBER].rjust(self.exponent + 1, "0")
+        minor = f"{sign}{digits[: -self.exponent]}.{digits[-self.exponent :]}"
+        major = f"{shown_number(text)}.{'0' * self.exponent}"
+        return f"write {major} or {minor}, money with its {self.exponent} decimals"
 
 
 UNITS_OF_GOODS: dict[str, Unit] = {"price": "money", "quantity": "quantity"}
@@ -337,7 +337,7 @@ def _inner(shape: Any) -> Inner:
             return shape.fields.get
         case Table():
             return lambda _: shape.value
-        case Test():
+        case ConditionShape():
             units = UNITS_OF_GOODS if shape.scope == "goods" else {}
             return lambda key: (
                 shape if key == "not"
@@ -371,7 +371,7 @@ def _chosen(shape: Either, text: str, *, plain: bool) -> Shape:
 
 def _bounded(text: str) -> int:
     """Read a whole number; one of absurdly many digits becomes one that no bound admits."""
-    return int(text[:40])
+    return int(text[:LONG_NUMBER])
 
 
 def _decimal(text: str) -> str:
@@ -390,8 +390,9 @@ def _shifted(number: str, digits: int) -> int | None:
     return sign * _bounded((whole or "0") + fraction.ljust(digits, "0"))
 
 
-def _money(whole: int, exponent: int) -> str:
-    return f"{whole}.{'0' * exponent}"
+def shown_number(text: str) -> str:
+    """Write a number short enough for a message."""
+    return text if len(text) <= LONG_NUMBER else text[:LONG_NUMBER] + "…"
 
 
 # --- Documents ----------------------------------------------------------------

@@ -16,6 +16,7 @@ from streams.core import conditions
 from streams.core.accrual import LotTerms
 from streams.core.conditions import TRUE, Condition
 from streams.core.grammar import (
+    ConditionShape,
     DocumentError,
     Either,
     Fault,
@@ -25,7 +26,6 @@ from streams.core.grammar import (
     Record,
     Shape,
     Table,
-    Test,
     Text,
     When,
     Whole,
@@ -107,7 +107,7 @@ EFFECT = Record(
         "basket_off": Whole("money"),
         "set": Listing(
             Record(
-                {"take": Whole("count", 1, PIECES_MOST), "where": Test("goods")},
+                {"take": Whole("count", 1, PIECES_MOST), "where": ConditionShape("goods")},
                 required=("take",),
             ),
             1,
@@ -126,7 +126,7 @@ EFFECT = Record(
 LOT = Record(
     {
         "class": NAME,
-        "spendable_on": Test("goods"),
+        "spendable_on": ConditionShape("goods"),
         "delay": Record(
             {"minutes": TERM, "hours": TERM, "days": Whole("count", 0, 36_500)},
             one_of=(("minutes", "hours", "days"),),
@@ -174,9 +174,9 @@ COMMON: dict[str, Shape] = {
     "valid_from": When(),
     "title": TITLE,
     "runs": RUNS,
-    "who": Test("who"),
-    "where": Test("where"),
-    "goods": Test("goods"),
+    "who": ConditionShape("who"),
+    "where": ConditionShape("where"),
+    "goods": ConditionShape("goods"),
     "needs": Word(("code", "offer")),
     "basket": BASKET,
     "gives": EFFECT,

@@ -102,7 +102,7 @@ class When(Struct, frozen=True):
     """A date (its midnight) or an instant; without offset it is in the programme's zone."""
 
 
-class Test(Struct, frozen=True):
+class ConditionShape(Struct, frozen=True):
     """A condition over attributes: promotions.md §3.  *scope* names what has the attributes."""
 
     scope: Literal["goods", "where", "who"]
@@ -150,7 +150,7 @@ class Either(Struct, frozen=True):
     shapes: tuple["Shape", ...]
 
 
-Shape = Text | Word | Whole | Flag | When | Test | Listing | Table | Record | Either
+Shape = Text | Word | Whole | Flag | When | ConditionShape | Listing | Table | Record | Either
 
 WHEN = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
@@ -183,7 +183,7 @@ def right(shape: Shape) -> str:
 PLAIN_WORDS: dict[type, str] = {
     Flag: "true or false",
     When: WHEN_RIGHT,
-    Test: "a condition: a map of attributes, all, any, not",
+    ConditionShape: "a condition: a map of attributes, all, any, not",
     Table: "a map",
 }
 UNIT_WORDS: dict[Unit, str] = {
@@ -229,7 +229,7 @@ def kind_of(shape: Shape) -> str:
             return "flag"
         case Listing():
             return "list"
-        case Test() | Table() | Record():
+        case ConditionShape() | Table() | Record():
             return "map"
         case Either():
             return "either"
@@ -258,7 +258,7 @@ class Checker(Struct, frozen=True):
                 yield from _scalar(shape, value, path)
             case Flag():
                 return
-            case Test():
+            case ConditionShape():
                 yield from self.test(value, shape.scope, path)
             case Listing():
                 yield from self._listing(shape, value, path)

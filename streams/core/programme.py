@@ -17,6 +17,7 @@ from streams.core.conditions import Condition
 from streams.core.grammar import (
     WHEN_RIGHT,
     Checker,
+    ConditionShape,
     DocumentError,
     Either,
     Fault,
@@ -25,7 +26,6 @@ from streams.core.grammar import (
     Path,
     Record,
     Table,
-    Test,
     Text,
     When,
     Whole,
@@ -113,7 +113,11 @@ PROGRAMME = Record(
         "max_receipt_discount": SHARE,
         "earn_on": Word(("cash", "net")),
         "excluded": Record(
-            {"discounts": Test("goods"), "points": Test("goods"), "redemption": Test("goods")}
+            {
+                "discounts": ConditionShape("goods"),
+                "points": ConditionShape("goods"),
+                "redemption": ConditionShape("goods"),
+            }
         ),
         "redemption": Record(
             {

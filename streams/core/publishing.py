@@ -13,13 +13,13 @@ from streams.core.grammar import (
     LARGEST,
     TEXT_LONGEST,
     WHEN,
+    ConditionShape,
     Either,
     Flag,
     Listing,
     Record,
     Shape,
     Table,
-    Test,
     Text,
     When,
     Whole,
@@ -69,7 +69,7 @@ def schema_of(shape: Shape) -> Schema:
     match shape:
         case Text() | Word() | When() | Whole() | Flag():
             return _scalar(shape)
-        case Test():
+        case ConditionShape():
             return {"$ref": f"#/$defs/{shape.scope}"}
         case Listing():
             item = schema_of(shape.item)

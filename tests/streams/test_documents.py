@@ -111,6 +111,20 @@ def test_the_worked_example_converts_exactly(folder):
     assert check(folder / "programme.yaml") == []
 
 
+def test_a_json_file_holds_exact_data_alone(folder):
+    """What people write is for YAML; a fraction is written as text."""
+    base = {"campaign": "c", "version": 1, "lane": "brand"}
+    for changes, right in [
+        ({"gives": {"percent_off": 1500}}, True),
+        ({"gives": {"percent_off": "15%"}}, False),
+        ({"gives": {"basket_off": 500}}, True),
+        ({"gives": {"basket_off": 5.00}}, False),
+        ({"gives": {"basket_off": 500}, "goods": {"size": {"decimal": "41.5"}}}, True),
+        ({"gives": {"basket_off": 500}, "goods": {"size": 41.5}}, False),
+    ]:
+        assert (problems(folder, json.dumps({**base, **changes}), "c.json") == []) == right
+
+
 def test_the_canonical_form_reads_back_as_itself(folder):
     """Exact data in a .json file is read in the core's units."""
     path = folder / "spring.json"
@@ -143,6 +157,11 @@ SPOILT = [
     ("basket: {net: {from: 5000.00}, payment: [card], quantity: {from: 2.0}}", "basket: {quantity: {from: 2}}", "13:27: basket.quantity.from: 2: write 2.0 for whole pieces or kilograms"),
     ("version: 3", "version: 3.0", "2:10: version: '3.0' is not a whole number (how many) from 1 to 1000000000000000"),
     ("version: 3", "version: three", "2:10: version: 'three' is not a whole number (how many) from 1 to 1000000000000000"),
+    ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: -7}}", "17:28: limits.receipt.amount: -7: write -7.00 or -0.07, money with its 2 decimals"),
+    ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: %s}}" % ("9" * 5000), "9…: write 999"),
+    ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: %s.5}}" % ("9" * 5000), "from 0 to"),
+    ("version: 3", "version:", "2:1: version: nothing is not a whole number"),
+    ("version: 3", "version: %s" % ("9" * 5000), "from 1 to"),
     ("version: 3", "lane: group", "15:1: lane: 'lane' is written twice"),
     ("version: 3", "version: !!python/object:os.system 3", "tag"),
     ("version: 3", "version: [3", "not YAML"),
