@@ -321,9 +321,12 @@ def _scalar(shape: Text | Word | Whole | When, value: Any, path: Path) -> Iterat
             fits = shape.least <= value <= shape.most
         case When():
             fits = WHEN.fullmatch(value) is not None
-    if not fits:
-        hint = nearest(value, shape.words) if isinstance(shape, Word) else right(shape)
-        yield Fault(path, f"{shown(value)}: {hint}")
+    if fits:
+        return
+    if isinstance(shape, Word):
+        yield Fault(path, f"{shown(value)} is unknown here; {nearest(value, shape.words)}")
+    else:
+        yield Fault(path, f"{shown(value)} is not {right(shape)}")
 
 
 def sound(text: str) -> bool:

@@ -132,6 +132,43 @@ def test_what_was_read_cannot_be_changed():
             value.campaign = "x"
 
 
+BOUNDS = [
+    ({"gives": {"set": [{"take": 1}], "reward": {"price": 0, "of": {"cheapest": 1}}}}, True),
+    ({"gives": {"set": [{"take": 0}], "reward": {"price": 0}}}, False),
+    ({"gives": {"set": [{"take": 60}, {"take": 40}], "reward": {"price": 0}}}, True),
+    ({"gives": {"set": [{"take": 60}, {"take": 41}], "reward": {"price": 0}}}, False),
+    ({"gives": {"set": [{"take": 1}] * 20, "reward": {"price": 0, "of": {"group": 20}}}}, True),
+    ({"gives": {"set": [{"take": 1}] * 21, "reward": {"price": 0}}}, False),
+    ({"gives": {"set": [{"take": 2}], "reward": {"percent": 1, "of": {"group": 0}}}}, False),
+    ({"gives": {"set": [{"take": 2}], "reward": {"percent": 1, "of": {"cheapest": 0}}}}, False),
+    ({"gives": {"percent_off": 0}}, True),
+    ({"gives": {"basket_off": 10**15}}, True),
+    ({"gives": {"basket_off": 10**15 + 1}}, False),
+    ({"priority": -1_000_000}, True),
+    ({"priority": 1_000_001}, False),
+    ({"campaign": "a" * 64}, True),
+    ({"campaign": "a" * 65}, False),
+    ({"runs": {"hours": ["00:00", "24:00"]}}, True),
+    ({"runs": {"hours": ["24:00", "02:00"]}}, True),
+    ({"runs": {"hours": ["00:00", "24:01"]}}, False),
+    ({"runs": {"hours": ["00:60", "02:00"]}}, False),
+    ({"title": "x" * 1000}, True),
+    ({"title": "x" * 1001}, False),
+    ({"limits": {"receipt": {"sets": 1}}}, False),
+]
+
+
+@pytest.mark.parametrize(("parts", "right"), BOUNDS)
+def test_a_campaign_may_use_its_bounds_up_and_not_pass_them(parts, right):
+    """Every number and list has a least and a most."""
+    document = {"campaign": "c", "version": 1, "gives": {"percent_off": 1}, "lane": "brand"}
+    if right:
+        assert load_campaign({**document, **parts}, programme())
+    else:
+        with pytest.raises(DocumentError):
+            load_campaign({**document, **parts}, programme())
+
+
 def changed(document, path, value):
     """Copy *document* with *value* at *path*; KeyError deletes."""
     copied = copy.deepcopy(document)

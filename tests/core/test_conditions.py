@@ -198,6 +198,17 @@ def test_over_64_alternatives_are_refused_and_64_are_not():
     assert len(parse({"sku": [str(n) for n in range(500)]}).dnf) == 1
 
 
+def test_conditions_nest_sixteen_deep_and_no_deeper():
+    """Whichever way they nest."""
+    for wrap in (lambda part: {"not": part}, lambda part: {"any": [part]}):
+        document: dict = {"a": 1}
+        for _ in range(16):
+            document = wrap(document)
+        assert parse(document).atoms
+        with pytest.raises(DocumentError, match="deeper than 16"):
+            parse(wrap(document))
+
+
 def test_a_condition_nested_without_end_is_refused():
     """A document can't exhaust the stack."""
     document: dict = {"a": 1}

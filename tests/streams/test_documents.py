@@ -146,7 +146,7 @@ SPOILT = [
     ("lane: brand", "lame: brand", "15:1: lame: unknown key 'lame'; did you mean lane?"),
     ("gives: {percent_off: 15%}", "gives: {percent_off: 15}", "14:22: gives.percent_off: 15: write 15%; a percentage has its sign"),
     ("gives: {percent_off: 15%}", "gives: {percent_off: 0.001%}", "14:22: gives.percent_off: 0.001% has too many digits after the point; write a percentage like 15% or 7.5%"),
-    ("gives: {percent_off: 15%}", "gives: {percent_off: 115%}", "14:22: gives.percent_off: 11500: a whole number (basis points, 100 to the percent) from 0 to 10000"),
+    ("gives: {percent_off: 15%}", "gives: {percent_off: 115%}", "14:22: gives.percent_off: 11500 is not a whole number (basis points, 100 to the percent) from 0 to 10000"),
     ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: 1500}}", "17:28: limits.receipt.amount: 1500: write 1500.00 or 15.00, money with its 2 decimals"),
     ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: 1500.005}}", "17:28: limits.receipt.amount: 1500.005 has too many digits after the point; write money like 150.00"),
     ("limits: {receipt: {amount: 1500.00}}", "limits: {receipt: {amount: much}}", "17:28: limits.receipt.amount: 'much' is not money like 150.00"),
@@ -234,7 +234,7 @@ def test_several_documents_of_a_file_are_all_checked(folder):
     found = problems(folder, SPRING + "---\n" + second)
 
     assert len(found) == 1
-    assert found[0].startswith("spring.yaml:19:11: campaign: 'Columbia!': an id of a-z")
+    assert found[0].startswith("spring.yaml:19:11: campaign: 'Columbia!' is not an id of a-z")
 
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x]\n" + b"".join(
