@@ -11,7 +11,7 @@ from msgspec import Struct
 from streams.cli import output
 from streams.cli.errors import FAILED, USAGE, VerbError
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 

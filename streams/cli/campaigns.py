@@ -15,7 +15,9 @@ from streams.reading import published
 from streams.topics import Names
 from streams.wire.references import Document, campaign_bytes, content
 
-app = typer.Typer(help="Check, publish and list campaigns.", add_completion=False)
+app = typer.Typer(
+    help="Check, publish and list campaigns.", add_completion=False, rich_markup_mode="markdown"
+)
 
 Files = Annotated[list[Path], typer.Argument(help="Files, or folders of files.")]
 ProgrammeFile = Annotated[

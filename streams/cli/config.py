@@ -11,7 +11,7 @@ from streams.cli import output
 from streams.cli.connection import settings
 from streams.settings import SANDBOX_KEY, Settings
 
-app = typer.Typer(help="Show the settings.", add_completion=False)
+app = typer.Typer(help="Show the settings.", add_completion=False, rich_markup_mode="markdown")
 SECRET = "(secret)"  # noqa: S105 -- what is printed instead of one
 
 

@@ -12,7 +12,7 @@ from streams.cli.errors import FAILED, INFRASTRUCTURE, USAGE, VerbError
 from streams.cli.reconcile import told
 from streams.documents import DocumentFileError
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 # Fast enough to end within two minutes, slow enough to watch.
 RECEIPTS, RATE = 10_000, 200.0
 

@@ -12,7 +12,9 @@ from streams.cli.tail import full_name
 from streams.reading.letters import letter_of, letters
 from streams.reading.log import Position
 
-app = typer.Typer(help="List and show what could not be read.", add_completion=False)
+app = typer.Typer(
+    help="List and show what could not be read.", add_completion=False, rich_markup_mode="markdown"
+)
 PRINTABLE = range(0x20, 0x7F)
 HEX_WIDTH = 16
 

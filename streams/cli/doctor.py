@@ -13,7 +13,7 @@ from streams.cli.symptoms import Finding
 from streams.reading.log import LogError, LogReader
 from streams.settings import Settings
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 MARKS = {"fine": "✓", "wrong": "✗", "note": "·"}
 
 

@@ -24,7 +24,9 @@ from streams.settings import Settings
 from streams.topics import Names
 
 app = typer.Typer(
-    help="Show a member's balance, and explain every point of it.", add_completion=False
+    help="Show a member's balance, and explain every point of it.",
+    add_completion=False,
+    rich_markup_mode="markdown",
 )
 
 Account = Annotated[str | None, typer.Argument(help="Account id.", show_default=False)]

@@ -17,7 +17,9 @@ from streams.settings import Settings
 from streams.topics import Names
 from streams.wire.references import Document, content, programme_bytes
 
-app = typer.Typer(help="Publish and list programmes.", add_completion=False)
+app = typer.Typer(
+    help="Publish and list programmes.", add_completion=False, rich_markup_mode="markdown"
+)
 
 
 def served(chosen: Settings, log: LogReader) -> Programme | None:

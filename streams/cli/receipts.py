@@ -13,7 +13,9 @@ from streams.reading.receipt import Dossier, dossier
 from streams.reading.results import Answer
 from streams.topics import Names
 
-app = typer.Typer(help="Show what became of a receipt.", add_completion=False)
+app = typer.Typer(
+    help="Show what became of a receipt.", add_completion=False, rich_markup_mode="markdown"
+)
 
 
 @app.callback()

@@ -11,7 +11,7 @@ from streams.cli.errors import FAILED
 from streams.reading.audit import Auditor, Check
 from streams.topics import Names
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 # Records between two words of progress: some seconds of reading.
 PROGRESS_EVERY = 100_000
 

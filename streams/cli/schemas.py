@@ -10,7 +10,9 @@ from streams.cli import output
 from streams.cli.connection import no_registry, settings, subjects
 from streams.cli.errors import FAILED, USAGE, VerbError
 
-app = typer.Typer(help="Check and register the schemas.", add_completion=False)
+app = typer.Typer(
+    help="Check and register the schemas.", add_completion=False, rich_markup_mode="markdown"
+)
 
 
 @app.command()

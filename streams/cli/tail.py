@@ -13,7 +13,7 @@ from streams.cli.errors import USAGE, VerbError
 from streams.reading.log import END, START, Logged, LogReader
 from streams.reading.values import HIDDEN, Values
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

@@ -12,7 +12,9 @@ from streams.cli.errors import FAILED, VerbError
 from streams.settings import Settings
 from streams.topics import Topic
 
-app = typer.Typer(help="Plan, apply and check the topics.", add_completion=False)
+app = typer.Typer(
+    help="Plan, apply and check the topics.", add_completion=False, rich_markup_mode="markdown"
+)
 
 REMEDY = {
     "missing": "loyalty topics apply --execute",

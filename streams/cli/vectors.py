@@ -2,7 +2,9 @@
 
 import typer
 
-app = typer.Typer(help="Run worked examples through the core.", add_completion=False)
+app = typer.Typer(
+    help="Run worked examples through the core.", add_completion=False, rich_markup_mode="markdown"
+)
 
 
 @app.callback()

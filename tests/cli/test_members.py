@@ -88,3 +88,30 @@ def test_one_member_is_named(call, shop):
     """Neither none nor two."""
     assert call("members", "show", **shop).code == 2
     assert call("members", "show", MEMBER, "--phone", PHONE, **shop).code == 2
+
+
+def test_without_the_changelog_the_receipts_sums_are_told(call, shop, monkeypatch):
+    """A reader who may not see the app's own topics learns the lines, not each share."""
+    monkeypatch.setattr("streams.cli.members.changelog_topic", lambda *_: "corner-nothing")
+
+    jam, base = json.loads(call("members", "explain", MEMBER, "--json", **shop).out)["lots"]
+
+    for lot in (jam, base):
+        assert [(line["n"], line["points"]) for line in lot["goods"]] == [(1, None), (2, None)]
+
+
+def test_an_identifier_that_nobody_registered_leads_to_its_home_account(call, shop):
+    """Which is not there before its first receipt; the number itself is not repeated."""
+    ended = call("members", "show", "--phone", "(415) 555-0199", **shop)
+
+    assert ended.code == 1
+    assert "error UNKNOWN: no account ~" in ended.err
+    assert "0199" not in ended.err
+
+
+def test_what_is_no_identifier_is_wrong_usage(call, shop):
+    """Such as a card without a digit or letter."""
+    ended = call("members", "show", "--card", " - ", **shop)
+
+    assert ended.code == 2
+    assert "error IDENTIFIER: that is no card" in ended.err
