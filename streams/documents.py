@@ -5,7 +5,8 @@ minor units and ISO text.  A file is read into nodes that know their line and
 column, converted exactly along the core's grammar, and checked there.  The
 rule of this file: nothing is guessed.  Money, percent and quantity carry their
 unit in how they are written, and a bare whole number in their place is
-refused, because 500 could mean 500.00 or 5.00.
+refused, because 500 could mean 500.00 or 5.00.  Quantity may be written in
+thousandths as well, where that can't be a slip.
 
 A `.json` file holds exact data and is read as such.
 """
@@ -52,7 +53,12 @@ NODES_MOST = 50_000  # Aliases can make a short file large; reading stops there.
 DEPTH_MOST = 40
 LONG_NUMBER = 40  # More digits than any bound admits; more are neither read nor shown.
 BRACKETS_MOST = 100  # The parser looks far ahead at every open bracket.
-DIGITS = {"money": 2, "percent": 2, "quantity": 3}  # Of percent: 1 % is 100 basis points.
+THOUSANDTHS_LEAST = 100  # Three thousandths of a piece are a slip for three pieces.
+DIGITS: dict[Unit, int] = {
+    "money": 2,
+    "percent": 2,
+    "quantity": 3,
+}  # Of percent: 1 % is 100 basis points.
 
 INTEGER = re.compile(r"[-+]?[0-9]+", re.ASCII)
 FRACTION = re.compile(r"[-+]?([0-9]*\.[0-9]+|[0-9]+\.)", re.ASCII)
@@ -293,6 +299,8 @@ class _Converter:
         number = text[:-1].rstrip() if unit == "percent" and text.endswith("%") else text
         if not INTEGER.fullmatch(number) and not FRACTION.fullmatch(number):
             return self.fault(path, f"{shown(text)} is not {self._example(unit)}")
+        if unit == "quantity" and INTEGER.fullmatch(text) and _bounded(text) >= THOUSANDTHS_LEAST:
+            return _bounded(text)
         marked = number != text if unit == "percent" else not INTEGER.fullmatch(text)
         if not marked:
             return self.fault(path, f"{shown_number(text)}: {self._hint(unit, text)}")
@@ -315,15 +323,15 @@ class _Converter:
 
     def _hint(self, unit: Unit, text: str) -> str:
         """Say how a bare number of *unit* is written, in both of its possible meanings."""
-        if unit == "percent":
-            return f"write {shown_number(text)}%; a percentage has its sign"
-        if unit == "quantity":
-            return f"write {shown_number(text)}.0 for whole pieces or kilograms"
         sign = "-" if text.startswith("-") else ""
-        digits = text.lstrip("+-")[:LONG_NUMBER].rjust(self.exponent + 1, "0")
-        minor = f"{sign}{digits[: -self.exponent]}.{digits[-self.exponent :]}"
-        major = f"{shown_number(text)}.{'0' * self.exponent}"
-        return f"write {major} or {minor}, money with its {self.exponent} decimals"
+        places = self.exponent if unit == "money" else DIGITS[unit]
+        digits = text.lstrip("+-")[:LONG_NUMBER].rjust(places + 1, "0")
+        small = f"{sign}{digits[:-places]}.{digits[-places:]}"
+        if unit == "percent":
+            return f"write {shown_number(text)}% or {small}%; a percentage has its sign"
+        if unit == "quantity":
+            return f"write {shown_number(text)}.0 or {small} pieces or kilograms"
+        return f"write {shown_number(text)}.{'0' * places} or {small}, money with its decimals"
 
 
 UNITS_OF_GOODS: dict[str, Unit] = {"price": "money", "quantity": "quantity"}
