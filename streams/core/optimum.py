@@ -1,0 +1,594 @@
+"""From campaigns on a receipt to the best combination: components, orders, merging.
+
+The rule of this file: it decides what can be solved apart and puts the parts
+together again; the search itself is `solver`, accrual on given nets is
+`accrual_choice`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from itertools import permutations, product
+from math import lcm
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from streams.core.accrual_choice import NO_CHOICE, Choice, Earner, better, choose
+from streams.core.campaigns import Threshold
+from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
+from streams.core.solver import Budget, Merit, Position, Search, Solution, Task, Written, written
+
+TIMES_WHOLE = 100
+
+
+class Seed(Struct, frozen=True):
+    """
+    An accrual campaign before nets are known.
+
+    Attributes:
+        earner: Its lines are all eligible ones.
+        net: Its threshold on the earning base, or on list amounts.
+        skip_discounted: Whether discounted lines can't be claimed.
+    """
+
+    earner: Earner
+    net: Threshold | None = None
+    skip_discounted: bool = False
+
+
+class Problem(Struct, frozen=True):
+    """
+    All that the choice depends on.
+
+    Attributes:
+        lists: List amount of every line.
+        units: Pieces, or whole lines, by line.
+        offers: Discount campaigns that can apply, by id.
+        seeds: Accrual campaigns that can apply, by id.
+        odds: Pairs of campaigns, both ways, of which either's `not_with` names the other.
+        groups: Discount lanes by index, grouped as written.
+        cap: Largest discount of the receipt; None is without cap.
+        nodes: Budget of the search.
+    """
+
+    lists: tuple[int, ...]
+    units: tuple[Unit, ...]
+    offers: tuple[Offer, ...]
+    seeds: tuple[Seed, ...]
+    odds: frozenset[tuple[str, str]]
+    groups: tuple[tuple[int, ...], ...]
+    cap: int | None
+    nodes: int
+
+    def without(self, campaign: str) -> "Problem":
+        """Give the problem in which *campaign* can't apply."""
+        return replace(
+            self,
+            offers=tuple(each for each in self.offers if each.id != campaign),
+            seeds=tuple(each for each in self.seeds if each.earner.id != campaign),
+        )
+
+
+class Combination(Struct, frozen=True):
+    """
+    A combination: discount claims in one order of lanes, and accrual claims on the nets.
+
+    Attributes:
+        order: Lane indices as composed.
+        nets: By line.
+        bound: At least the objective of any combination.
+        nodes: Nodes the search used.
+    """
+
+    merit: Merit
+    order: tuple[int, ...]
+    claims: tuple[Claim, ...]
+    accrual: Choice
+    running: tuple[int, ...]
+    nets: tuple[int, ...]
+    proven: bool
+    bound: Fraction
+    nodes: int = 0
+
+    @property
+    def objective(self) -> Fraction:
+        """Discount and worth of the counted points."""
+        return self.merit[0]
+
+    @property
+    def applied(self) -> frozenset[str]:
+        """Ids of all campaigns that apply."""
+        return frozenset(claim.offer.id for claim in self.claims) | {
+            earner.id for earner, _ in self.accrual.claims
+        }
+
+
+def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[int, ...]]:
+    """List the orders of lanes, later groups varying fastest; one where only empty lanes move."""
+    found: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for each in product(*(permutations(group) for group in groups)):
+        order = tuple(lane for group in each for lane in group)
+        found.setdefault(tuple(lane for lane in order if lane in used), order)
+    return list(found.values())
+
+
+def nets_of(problem: Problem, running: Sequence[int]) -> tuple[int, ...]:
+    """Sum units' running amounts by line."""
+    nets = [0] * len(problem.lists)
+    for unit, amount in zip(problem.units, running, strict=True):
+        nets[unit.line] += amount
+    return tuple(nets)
+
+
+# --- Accrual on the nets of some lines ----------------------------------------
+
+
+def earners_on(
+    problem: Problem,
+    seeds: Iterable[Seed],
+    bases: Sequence[int],
+    discounted: frozenset[int],
+    applied: Iterable[str],
+) -> list[Earner]:
+    """Find the accrual campaigns that can claim on these earning bases, and what they can claim."""
+    discounts = list(applied)
+    found = []
+    for seed in seeds:
+        earner = seed.earner
+        if any((earner.id, each) in problem.odds for each in discounts):
+            continue
+        if seed.net is not None:
+            figures = bases if seed.net.base == "running" else problem.lists
+            total = (
+                sum(figures)
+                if seed.net.over == "all"
+                else sum(figures[line] for line in earner.lines)
+            )
+            if not seed.net.met(total):
+                continue
+        lines = tuple(
+            line
+            for line in earner.lines
+            if bases[line] > 0 and not (seed.skip_discounted and line in discounted)
+        )
+        if lines:
+            found.append(earner if lines == earner.lines else replace(earner, lines=lines))
+    return found
+
+
+def choose_with(earners: Sequence[Earner], bases: Sequence[int], must: str) -> Choice | None:
+    """Choose the best accrual claims among those of *must*; None where it can't claim."""
+    own = next((each for each in earners if each.id == must), None)
+    if own is None:
+        return None
+    best: Choice | None = None
+    for part in [own.lines] if own.block else [(line,) for line in own.lines]:
+        others = [own]
+        for other in earners:
+            if other is own or other.alone or own.alone:
+                continue
+            if other.id in own.foes or own.id in other.foes:
+                continue
+            if other.lane == own.lane or own.items or other.items:
+                lines = tuple(line for line in other.lines if line not in part)
+                if not lines or (other.block and lines != other.lines):
+                    continue
+                others.append(replace(other, lines=lines))
+            else:
+                others.append(other)
+        found = choose(others, bases)
+        if any(earner.id == must for earner, _ in found.claims):
+            best = found if best is None or better(found, best) else best
+    return best
+
+
+# --- Components ---------------------------------------------------------------
+
+
+class _Groups:
+    """Lines joined into groups: union and find."""
+
+    def __init__(self, size: int) -> None:
+        self.parent = list(range(size))
+
+    def find(self, line: int) -> int:
+        while self.parent[line] != line:
+            self.parent[line] = self.parent[self.parent[line]]
+            line = self.parent[line]
+        return line
+
+    def join(self, lines: Iterable[int]) -> None:
+        roots = [self.find(line) for line in lines]
+        for root in roots[1:]:
+            self.parent[self.find(root)] = self.find(roots[0])
+
+    def all(self) -> list[tuple[int, ...]]:
+        groups: dict[int, list[int]] = {}
+        for line in range(len(self.parent)):
+            groups.setdefault(self.find(line), []).append(line)
+        return [tuple(group) for group in groups.values()]
+
+
+def components(problem: Problem) -> list[tuple[int, ...]]:
+    """Split the lines into groups that no claim, limit, threshold or exclusion joins."""
+    groups = _Groups(len(problem.lists))
+    everything = range(len(problem.lists))
+    lines_of = {each.id: each.lines for each in problem.offers}
+    lines_of |= {each.earner.id: each.earner.lines for each in problem.seeds}
+    for one, other in problem.odds:
+        if one in lines_of and other in lines_of:
+            groups.join((*lines_of[one], *lines_of[other]))
+    for offer in problem.offers:
+        if offer.kind in ("basket", "set") or offer.net or _may_bind(problem, offer):
+            groups.join(offer.lines)
+        if offer.net is not None and offer.net.over == "all":
+            groups.join(everything)
+        if offer.alone:
+            groups.join(line for each in problem.offers for line in each.lines)
+    if problem.cap is not None and _most(problem) > problem.cap:
+        groups.join(line for each in problem.offers for line in each.lines)
+    _join_seeds(problem, groups)
+    return groups.all()
+
+
+def _join_seeds(problem: Problem, groups: _Groups) -> None:
+    for seed in problem.seeds:
+        own = seed.earner
+        contested = own.block and any(
+            other.earner is not own
+            and other.earner.lane == own.lane
+            and not set(own.lines).isdisjoint(other.earner.lines)
+            for other in problem.seeds
+        )
+        running = seed.net is not None and seed.net.base == "running"
+        # Fixed points are one sum, whatever lines it is spread over.
+        fixed = own.kind == "points"
+        if own.limit is not None or running or contested or fixed or (own.block and own.items):
+            groups.join(own.lines)
+        if running and seed.net is not None and seed.net.over == "all":
+            groups.join(range(len(problem.lists)))
+        if own.alone:
+            groups.join(line for each in problem.seeds for line in each.earner.lines)
+
+
+def _may_bind(problem: Problem, offer: Offer) -> bool:
+    if offer.limit is None:
+        return False
+    whole = sum(u.list - u.floor for u in problem.units if u.line in offer.lines)
+    if offer.kind == "percent":
+        whole = sum(
+            -(-offer.figure * u.list // WHOLE_BP) for u in problem.units if u.line in offer.lines
+        )
+    return whole > offer.limit
+
+
+def _most(problem: Problem) -> int:
+    """Give a sum that no combination's discount exceeds."""
+    return sum(unit.list - unit.floor for unit in problem.units)
+
+
+# --- Rates for the bound ------------------------------------------------------
+
+
+class Rates(Struct, frozen=True):
+    """Worth counted per minor unit by line, undiscounted and discounted, and fixed worth."""
+
+    by_line: dict[int, tuple[int, int]]
+    fixed: int
+    scale: int
+
+
+def rates_of(seeds: Sequence[Seed], lines: Iterable[int]) -> Rates:
+    """Give for each line the most that all accrual lanes count on a minor unit."""
+    pers = [s.earner.per for s in seeds if s.earner.kind in ("percent", "per")]
+    times = [s for s in seeds if s.earner.kind == "times"]
+    scale = lcm(*pers) * (TIMES_WHOLE if times else 1)
+    by_line = {
+        line: (
+            _rate(seeds, line, scale, cut=False),
+            _rate(seeds, line, scale, cut=True),
+        )
+        for line in lines
+    }
+    lanes: dict[tuple[int, str], int] = {}
+    for seed in times:
+        key = seed.earner.lane, seed.earner.currency
+        lanes[key] = max(lanes.get(key, 0), seed.earner.points)
+    fixed = 0
+    for seed in seeds:
+        own = seed.earner
+        if own.kind == "points":
+            points = own.points if own.limit is None else min(own.points, own.limit)
+            more = sum(each for (_, name), each in lanes.items() if name == own.currency)
+            whole = points * own.value * scale
+            fixed += whole + (-(-whole * more // TIMES_WHOLE) if own.lane == 0 else 0)
+    return Rates(by_line, fixed, scale)
+
+
+def _rate(seeds: Sequence[Seed], line: int, scale: int, *, cut: bool) -> int:
+    basic: dict[str, int] = {}
+    here = [s.earner for s in seeds if line in s.earner.lines and not (cut and s.skip_discounted)]
+    for earner in here:
+        if earner.lane == 0 and earner.kind in ("percent", "per"):
+            rate = scale // earner.per * earner.points
+            basic[earner.currency] = max(basic.get(earner.currency, 0), rate)
+    lanes: dict[int, int] = {}
+    for earner in here:
+        if earner.kind == "points":
+            continue
+        if earner.kind == "times":
+            rate = -(-basic.get(earner.currency, 0) * earner.points // TIMES_WHOLE)
+        else:
+            rate = scale // earner.per * earner.points
+        lanes[earner.lane] = max(lanes.get(earner.lane, 0), rate * earner.value)
+    return sum(lanes.values())
+
+
+# --- Solving ------------------------------------------------------------------
+
+
+class Solver:
+    """Solves one problem, whole or with a campaign forced; shares one budget of nodes a call."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.groups = components(problem)
+        self.used = frozenset(offer.lane for offer in problem.offers)
+        self.accruals: dict[object, Choice | None] = {}
+
+    def task(
+        self,
+        lines: tuple[int, ...],
+        lanes: tuple[int, ...],
+        start: Position | None = None,
+        must: str | None = None,
+        *,
+        accruing: bool = True,
+    ) -> Task:
+        """Make the task of one component and order."""
+        problem = self.problem
+        here = set(lines)
+        offers = []
+        for offer in problem.offers:
+            if here.isdisjoint(offer.lines) or offer.lane not in lanes:
+                continue
+            own = tuple(line for line in offer.lines if line in here)
+            offers.append(offer if own == offer.lines else replace(offer, lines=own))
+        seeds = []
+        for seed in problem.seeds if accruing else ():
+            if not here.isdisjoint(seed.earner.lines):
+                own = tuple(line for line in seed.earner.lines if line in here)
+                earner = seed.earner
+                earner = earner if own == earner.lines else replace(earner, lines=own)
+                seeds.append(replace(seed, earner=earner))
+        rates = rates_of(seeds, lines)
+        forced = must if any(seed.earner.id == must for seed in seeds) else None
+        odds, plain = _odds(problem, offers)
+        cap = problem.cap
+        begin = start or Position(tuple(unit.list for unit in problem.units))
+        return Task(
+            problem.units,
+            lines,
+            tuple(offers),
+            odds,
+            lanes,
+            begin,
+            None if cap is None or _most(problem) <= cap else cap - begin.discount,
+            self._accrue(lines, seeds, forced),
+            rates.by_line,
+            rates.fixed,
+            rates.scale,
+            None if forced is not None else must,
+            plain,
+        )
+
+    def _accrue(
+        self, lines: tuple[int, ...], seeds: list[Seed], must: str | None
+    ) -> Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]:
+        if not seeds:
+            return lambda _nets, _cut, _applied: NO_CHOICE
+        wary = {one for one, _ in self.problem.odds}
+
+        def accrue(
+            nets: Sequence[int], cut: frozenset[int], applied: frozenset[str]
+        ) -> Choice | None:
+            key = lines, tuple(nets), cut, applied & wary, must, len(seeds)
+            if key not in self.accruals:
+                padded = [*nets, *([0] * (len(self.problem.lists) - len(nets)))]
+                earners = earners_on(self.problem, seeds, padded, cut, applied)
+                self.accruals[key] = (
+                    choose(earners, padded) if must is None else choose_with(earners, padded, must)
+                )
+            return self.accruals[key]
+
+        return accrue
+
+    def best(self, must: str | None = None) -> Combination | None:
+        """Find the best combination, or the best that contains *must*; None where none does."""
+        budget = Budget(self.problem.nodes)
+        best: Combination | None = None
+        bound = Fraction(0)
+        for order in orders(self.problem.groups, self.used):
+            found, top = self._in_order(order, must, budget)
+            bound = max(bound, top)
+            if found is not None and (best is None or _before(found, best, self.problem.units)):
+                best = found
+        if best is None:
+            return None
+        if budget.spent and must is None:
+            best = self._or_by_lane(best)
+        bound = max(bound, best.objective)
+        return replace(
+            best,
+            proven=not budget.spent,
+            bound=bound if budget.spent else best.objective,
+            nodes=self.problem.nodes - budget.nodes,
+        )
+
+    def _or_by_lane(self, best: Combination) -> Combination:
+        other = self.by_lane()
+        return other if _before(other, best, self.problem.units) else best
+
+    def _in_order(
+        self, order: tuple[int, ...], must: str | None, budget: Budget
+    ) -> tuple[Combination | None, Fraction]:
+        parts: list[Solution] = []
+        bound = Fraction(0)
+        for lines in self.groups:
+            search = Search(self.task(lines, order), budget)
+            found = search.run()
+            bound += search.bound
+            if found is None:
+                found = self._empty(search)
+            parts.append(found)
+        if must is None:
+            return self._merged(order, parts), bound
+        best: Combination | None = None
+        for place, lines in enumerate(self.groups):
+            if not self._has(must, lines):
+                continue
+            forced = Search(self.task(lines, order, must=must), budget).run()
+            if forced is None:
+                continue
+            found = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])
+            if best is None or _before(found, best, self.problem.units):
+                best = found
+        return best, bound
+
+    @staticmethod
+    def _empty(search: Search) -> Solution:
+        start = search.task.start
+        return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, start)
+
+    def _has(self, campaign: str, lines: tuple[int, ...]) -> bool:
+        own = [o.lines for o in self.problem.offers if o.id == campaign]
+        own += [s.earner.lines for s in self.problem.seeds if s.earner.id == campaign]
+        return any(not set(lines).isdisjoint(each) for each in own)
+
+    def _merged(self, order: tuple[int, ...], parts: Sequence[Solution]) -> Combination:
+        """Put the components' solutions together."""
+        problem = self.problem
+        running = [unit.list for unit in problem.units]
+        claims: list[Claim] = []
+        accrued: dict[str, tuple[Earner, list[int]]] = {}
+        worth = Fraction(0)
+        discount = 0
+        for lines, part in zip(self.groups, parts, strict=True):
+            here = set(lines)
+            for at, unit in enumerate(problem.units):
+                if unit.line in here:
+                    running[at] = part.end.running[at]
+            claims += part.claims
+            worth += part.accrual.worth
+            discount += part.merit[1]
+            for earner, own in part.accrual.claims:
+                accrued.setdefault(earner.id, (earner, []))[1].extend(own)
+        whole = {offer.id: offer for offer in problem.offers}
+        claims = [replace(claim, offer=whole[claim.offer.id]) for claim in claims]
+        nets = nets_of(problem, running)
+        accrual = self._whole_accrual(accrued, worth)
+        return Combination(
+            _merit(worth, discount, claims, accrual),
+            order,
+            tuple(claims),
+            accrual,
+            tuple(running),
+            nets,
+            proven=True,
+            bound=worth + discount,
+        )
+
+    def _whole_accrual(
+        self, accrued: Mapping[str, tuple[Earner, list[int]]], worth: Fraction
+    ) -> Choice:
+        claims = sorted(accrued.values(), key=lambda claim: (claim[0].lane, claim[0].id))
+        return Choice(worth, tuple((earner, tuple(sorted(lines))) for earner, lines in claims))
+
+    def by_lane(self) -> Combination:
+        """Give each lane in written order its largest discount, then the best accrual."""
+        problem = self.problem
+        order = tuple(lane for group in problem.groups for lane in group)
+        at = Position(tuple(unit.list for unit in problem.units))
+        everything = tuple(range(len(problem.lists)))
+        budget = Budget(problem.nodes)
+        taken: set[str] = set()
+        for lane in order:
+            if lane not in self.used:
+                continue
+            at = self._one_lane(everything, lane, at, taken, budget)
+            taken.update(claim.offer.id for claim in at.claims)
+        nets = nets_of(problem, at.running)
+        cut = frozenset(line for line, net in enumerate(nets) if net != problem.lists[line])
+        accrual = choose(earners_on(problem, problem.seeds, nets, cut, taken), nets)
+        return Combination(
+            _merit(accrual.worth, at.discount, at.claims, accrual),
+            order,
+            at.claims,
+            accrual,
+            at.running,
+            nets,
+            proven=not budget.spent,
+            bound=accrual.worth + at.discount,
+        )
+
+    def _one_lane(
+        self, lines: tuple[int, ...], lane: int, at: Position, taken: set[str], budget: Budget
+    ) -> Position:
+        """Take the largest discount of one lane beside what is taken."""
+        task = self.task(lines, (lane,), at, accruing=False)
+        by_id = {offer.id: offer for offer in self.problem.offers}
+        dead = 0
+        for place, offer in enumerate(task.offers):
+            if any(_apart(self.problem, by_id[name], offer) for name in taken):
+                dead |= 1 << place
+        begin = replace(at, dead=dead, applied=0)
+        found = Search(replace(task, start=begin), budget).run()
+        return at if found is None else found.end
+
+
+def _apart(problem: Problem, one: Offer, other: Offer) -> bool:
+    return one.alone or other.alone or (one.id, other.id) in problem.odds
+
+
+def _odds(
+    problem: Problem, offers: Sequence[Offer]
+) -> tuple[tuple[int, ...], int]:
+    """Give by offer a mask of the offers at odds with it, and a mask of the plain line effects."""
+    masks = []
+    plain = 0
+    named = {one for one, _ in problem.odds}
+    for place, one in enumerate(offers):
+        mask = 0
+        for at, other in enumerate(offers):
+            if one is not other and _apart(problem, one, other):
+                mask |= 1 << at
+        masks.append(mask)
+        seen = one.limit is not None or one.net is not None or one.items or one.alone
+        if not (seen or mask or one.id in named or one.kind in ("basket", "set")):
+            plain |= 1 << place
+    return tuple(masks), plain
+
+
+def _merit(worth: Fraction, discount: int, claims: Sequence[Claim], accrual: Choice) -> Merit:
+    _, coded, count, priority = accrual.merit
+    return (
+        worth + discount,
+        discount,
+        coded - sum(claim.offer.coded for claim in claims),
+        count + len(claims),
+        priority + sum(claim.offer.priority for claim in claims),
+    )
+
+
+def _before(one: Combination, other: Combination, units: Sequence[Unit]) -> bool:
+    """Tell whether *one* comes before *other*, which was found in an earlier order or branch."""
+    if one.merit != other.merit:
+        return one.merit > other.merit
+    if one.order != other.order:
+        return False
+    return claims_written(one, units) < claims_written(other, units)
+
+
+def claims_written(combination: Combination, units: Sequence[Unit]) -> tuple[Written, object]:
+    """Write all claims as the last tie compares them."""
+    return written(combination.claims, units), combination.accrual.written
