@@ -290,19 +290,23 @@ class _Converter:
 
     def whole(self, text: str, shape: Whole, path: Path, *, plain: bool) -> Any:
         """Convert a number in its unit to the core's whole number."""
-        unit, digits = shape.unit, self._digits(shape.unit)
-        if digits is None or self.exact:
-            if plain and INTEGER.fullmatch(text):
-                return _bounded(text)
-            written_as = shown(None if plain and text in NULLS else text)
-            return self.fault(path, f"{written_as} is not {right(shape)}")
+        digits = self._digits(shape.unit)
+        if digits is not None and not self.exact:
+            return self.measure(text, shape.unit, digits, path)
+        if plain and INTEGER.fullmatch(text):
+            return _bounded(text)
+        what = shown(None if plain and text in NULLS else text)
+        return self.fault(path, f"{what} is not {right(shape)}")
+
+    def measure(self, text: str, unit: Unit, digits: int, path: Path) -> Any:
+        """Convert money, a percentage or a quantity; its unit must be seen in how it is written."""
         number = text[:-1].rstrip() if unit == "percent" and text.endswith("%") else text
+        bare = INTEGER.fullmatch(text) is not None
         if not INTEGER.fullmatch(number) and not FRACTION.fullmatch(number):
             return self.fault(path, f"{shown(text)} is not {self._example(unit)}")
-        if unit == "quantity" and INTEGER.fullmatch(text) and _bounded(text) >= THOUSANDTHS_LEAST:
+        if bare and unit == "quantity" and _bounded(text) >= THOUSANDTHS_LEAST:
             return _bounded(text)
-        marked = number != text if unit == "percent" else not INTEGER.fullmatch(text)
-        if not marked:
+        if bare or (unit == "percent" and number == text):
             return self.fault(path, f"{shown_number(text)}: {self._hint(unit, text)}")
         converted = _shifted(number, digits)
         if converted is None:
@@ -323,6 +327,8 @@ class _Converter:
 
     def _hint(self, unit: Unit, text: str) -> str:
         """Say how a bare number of *unit* is written, in both of its possible meanings."""
+        if not INTEGER.fullmatch(text):
+            return f"write {shown_number(text)}%; a percentage has its sign"
         sign = "-" if text.startswith("-") else ""
         places = self.exponent if unit == "money" else DIGITS[unit]
         digits = text.lstrip("+-")[:LONG_NUMBER].rjust(places + 1, "0")

@@ -65,6 +65,14 @@ def test_days_that_do_not_exist_are_refused(text):
         at(text)
 
 
+def test_years_have_bounds_within_which_calendars_work():
+    """A day before the first and after the last is refused."""
+    assert at("1900-01-01") < at("9998-12-31T23:59:59.999")
+    for text in ("1899-12-31", "9999-01-01"):
+        with pytest.raises(ValueError, match="from 1900 to 9998"):
+            at(text)
+
+
 ENDS = [
     (Runs(None, at("2026-03-09")), "2026-03-06T12:00", "2026-03-09"),
     (Runs(hours=(600, 1320)), "2026-03-06T12:00", "2026-03-06T22:00"),
