@@ -40,8 +40,14 @@ class Worker:
         self.log = folder / f"{app}.log"
         self.starts = 0
         self.peak_rss_kb = 0
+        # Settings of another Kafka, which the environment may hold, are not meant here.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("LOYALTY_") or name == "LOYALTY_HOME"
+        }
         self._environment = {
-            **os.environ,
+            **inherited,
             **environment,
             "LOYALTY_PORT": str(self.port),
             "LOYALTY_INSTANCE": f"{app}-0",

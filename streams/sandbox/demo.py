@@ -1,0 +1,528 @@
+"""
+The demo: a shop on a real Kafka, from its tills to a checked book.
+
+It starts a broker, publishes what a shop knows, starts the workers as processes of their
+own, plays the tills, and ends with a reconciliation that reads the topics alone.  Every
+process it starts ends with it, however it ends.
+"""
+
+import random
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka.admin import AdminClient
+from msgspec import Struct
+
+from connectors.pos import PosProducer
+from schemas.codec import committed
+from streams import broker
+from streams.app import APPS, app_of, full_plan
+from streams.core.campaigns import Campaign
+from streams.core.programme import Programme
+from streams.core.receipt import EpochMs
+from streams.documents import read_campaigns, read_programme
+from streams.engine import changelog_topic
+from streams.reading.audit import Auditor, Check
+from streams.reading.log import LogReader
+from streams.sandbox.balances import write_balances
+from streams.sandbox.clock import Clock
+from streams.sandbox.crew import Crew
+from streams.sandbox.dataset import dataset
+from streams.sandbox.jars import KAFKA_VERSION, kafka_jars
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.local_state import local_state_is_changelog
+from streams.sandbox.members import OPENED_AT, registration
+from streams.sandbox.offline_shop import OfflineShop
+from streams.sandbox.player import CHAOS, MIXED, PLAIN, Act, Player, Shop, Tally, script
+from streams.sandbox.screen import Screen, Show
+from streams.sandbox.shelves import Shelves
+from streams.sandbox.story import Teller
+from streams.sandbox.watch import LagReader, Stage, Watcher, picture
+from streams.settings import Settings
+from streams.tables import SETTLED
+from streams.topics import Names
+
+SHOP = Path(__file__).with_name("shop")
+RECEIPTS = 10_000
+RATE = 200.0
+LOOK_SECONDS = 0.25
+# A stage that has nothing to do for so many looks in a row has nothing to do.
+QUIET_LOOKS = 4
+# Longer than a killed worker needs to be back: time-outs of the group and of a transaction.
+SILENT_SECONDS = 60.0
+KILL_AFTER_SECONDS = (3.0, 8.0)
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """
+    What is to be played.
+
+    Attributes:
+        rate: Records a second; as fast as possible when None.
+        receipts: Sales; every one there is when None.
+        plain: Sales only.
+        chaos: Broken records, and workers that are killed at random.
+        offline: The generated shop instead of the real data set.
+        programme: File of another programme than the shop's.
+        campaigns: File or folder of other campaigns than the shop's.
+        balances: File to write all final balances to.
+        keep: Leave everything running until it is interrupted.
+    """
+
+    rate: float | None = RATE
+    receipts: int | None = RECEIPTS
+    plain: bool = False
+    seed: int = 1
+    chaos: bool = False
+    offline: bool = False
+    programme: Path | None = None
+    campaigns: Path | None = None
+    balances: Path | None = None
+    keep: bool = False
+
+
+class Outcome(Struct, frozen=True):
+    """
+    How a demo ended.
+
+    Attributes:
+        figures: What was counted and measured; times in seconds or milliseconds by name.
+        processes: Of each process its CPU seconds, peak memory in kB and starts.
+    """
+
+    checks: tuple[Check, ...]
+    figures: dict[str, float | int | None]
+    points: dict[str, int]
+    processes: dict[str, dict[str, float | int | None]]
+
+    @property
+    def holds(self) -> bool:
+        """Whether everything that must hold does."""
+        return all(check.holds for check in self.checks)
+
+
+class Documents(Struct, frozen=True):
+    """The programme and the campaigns to play, read and checked."""
+
+    programme: Programme
+    campaigns: tuple[Campaign, ...]
+
+
+def documents(wishes: Wishes) -> Documents:
+    """
+    Read the documents that *wishes* names, the shop's where it names none.
+
+    Raises:
+        DocumentFileError: With the problems of all documents.
+    """
+    programme = read_programme(wishes.programme or SHOP / "programme.yaml")
+    campaigns = read_campaigns(wishes.campaigns or SHOP / "campaigns", programme)
+    return Documents(programme, tuple(campaigns))
+
+
+class Running(Struct, frozen=True):
+    """What runs while the tills are played."""
+
+    settings: Settings
+    kafka: EmbeddedKafka
+    crew: Crew
+    lag: LagReader
+    watcher: Watcher
+
+
+class Killer:
+    """Kills a worker every few seconds, as *seed* chooses."""
+
+    def __init__(self, crew: Crew, seed: int) -> None:
+        self._crew = crew
+        self._dice = random.Random(f"{seed} chaos")  # noqa: S311 -- reproducible, not secret
+        self._next_at = time.monotonic() + self._dice.uniform(*KILL_AFTER_SECONDS)
+
+    def look(self) -> None:
+        """Kill one if it is time."""
+        if time.monotonic() >= self._next_at:
+            self._crew.kill_one(self._dice)
+            self._next_at = time.monotonic() + self._dice.uniform(*KILL_AFTER_SECONDS)
+
+
+class Demo:
+    """
+    One run.
+
+    Args:
+        wishes: What is to be played.
+        played: Its programme and campaigns.
+        home: Private folder of downloads; the run has a folder of its own in it.
+        screen: Where to say what happens.
+        kept: Called when everything runs and `keep` is wished; returns when it may end.
+    """
+
+    def __init__(
+        self,
+        wishes: Wishes,
+        played: Documents,
+        *,
+        home: Path,
+        screen: Screen,
+        kept: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.wishes = wishes
+        self.played = played
+        self.home = home
+        self.screen = screen
+        self.kept = kept
+        self.codec = committed()
+        home.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix="demo-", dir=home))
+        self.began = time.monotonic()
+        self.sent_at: dict[str, float] = {}
+        self.figures: dict[str, float | int | None] = {}
+        self.processes: dict[str, dict[str, float | int | None]] = {}
+
+    def run(self) -> Outcome:
+        """
+        Play, and give what came of it.  Whatever was started has ended when this returns.
+
+        The run's folder is removed when everything holds; otherwise its logs are what to
+        look at.
+        """
+        finished = False
+        try:
+            with ExitStack() as ending:
+                outcome = self._run(ending)
+            finished = outcome.holds
+        except KeyboardInterrupt:
+            finished = True
+            raise
+        finally:
+            if finished:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            else:
+                self.screen.say(f"Logs and data are kept in {self.folder}")
+        return outcome
+
+    # --- Before the first sale ------------------------------------------------------
+
+    def _run(self, ending: ExitStack) -> Outcome:
+        shop = self._shop()
+        kafka = self._kafka(ending)
+        # Validated, not read: what the environment says of another Kafka is not meant here.
+        settings = Settings.model_validate(
+            {"brokers": kafka.bootstrap, "data_dir": self.folder / "state"}
+        )
+        client, names = settings.client(), Names(settings.tenant)
+        self._topics(settings)
+        self._shelves(shop, client, names)
+        crew = self._crew(ending, settings)
+        lag = LagReader(client, _stages(settings))
+        ending.callback(lag.close)
+        self._members(shop, client, names, lag)
+        watcher = Watcher(client, names, self.codec, self.sent_at)
+        watcher.start()
+        ending.callback(watcher.stop)
+        running = Running(settings, kafka, crew, lag, watcher)
+
+        tally, at_ms = self._play(shop, running)
+
+        self._measure(running, tally)
+        self._story(shop, settings, watcher)
+        auditor = Auditor(client, names, self.codec)
+        checks = self._audit(auditor, tally)
+        if self.wishes.balances is not None:
+            self._balances(auditor, shop, at_ms)
+        if self.wishes.keep:
+            self._keep(settings, crew)
+        checks.append(self._local_state(crew, settings))
+        points = watcher.figures().points
+        return Outcome(tuple(checks), self.figures, points, self.processes)
+
+    def _shop(self) -> Shop:
+        if self.wishes.offline:
+            return OfflineShop(self.wishes.seed, self.wishes.receipts or RECEIPTS)
+        with self.screen.step("Getting the data set") as note:
+            found = dataset(self.home)
+            note(f"{found.name} in {found.folder}")
+        return found
+
+    def _kafka(self, ending: ExitStack) -> EmbeddedKafka:
+        with self.screen.step(f"Getting Kafka {KAFKA_VERSION} and checking its checksums"):
+            kafka_jars(self.home / "jars")
+        kafka = EmbeddedKafka(self.folder / "kafka", home=self.home)
+        ending.callback(kafka.stop)
+        with self.screen.step("Starting Kafka") as note:
+            kafka.start()
+            note(f"it answers at {kafka.bootstrap}")
+        return kafka
+
+    def _topics(self, settings: Settings) -> None:
+        with self.screen.step("Creating the topics of the plan") as note:
+            planned = full_plan(settings)
+            broker.apply(planned, AdminClient(dict[str, Any](settings.client())))
+            schemas = {topic.schema for topic in planned if topic.schema is not None}
+            note(f"{len(planned)} topics, {len(schemas)} schemas under their committed ids")
+
+    def _shelves(self, shop: Shop, client: Mapping[str, str], names: Names) -> None:
+        shelves = Shelves(client, names, self.codec)
+        with self.screen.step("Publishing programme, campaigns and stores") as note:
+            shelves.programme(self.played.programme, at=OPENED_AT)
+            campaigns = shelves.campaigns(self.played.campaigns, at=OPENED_AT)
+            stores = shop.stores()
+            shelves.stores(stores)
+            note(f"{campaigns} campaigns, {len(stores)} stores")
+        with self.screen.step("Publishing the products") as note:
+            shelves.products(shop.products(), lambda count: note(f"{count:,}"))
+
+    def _crew(self, ending: ExitStack, settings: Settings) -> Crew:
+        environment = {
+            "LOYALTY_BROKERS": settings.brokers,
+            "LOYALTY_TENANT": settings.tenant,
+            "LOYALTY_PARTITIONS": str(settings.partitions),
+            "LOYALTY_DATA_DIR": str(settings.data_dir),
+        }
+        crew = Crew(APPS, folder=self.folder / "logs", environment=environment)
+        ending.callback(crew.stop)
+        with self.screen.step("Starting the workers") as note:
+            crew.start()
+            crew.await_ready()
+            note(", ".join(worker.app for worker in crew.workers))
+        return crew
+
+    def _members(self, shop: Shop, client: Mapping[str, str], names: Names, lag: LagReader) -> None:
+        with self.screen.step("Registering the members") as note:
+            members = shop.members()
+            Shelves(client, names, self.codec).members(registration(each) for each in members)
+            self._await_quiet(lag)
+            note(f"{len(members):,}, each with a phone and a card")
+
+    # --- The replay -----------------------------------------------------------------
+
+    def _play(self, shop: Shop, running: Running) -> tuple[Tally, EpochMs]:
+        """Play the tills to the last result; give what was sent and the time reached."""
+        wishes, settings = self.wishes, running.settings
+        wanted = shop.count() if wishes.receipts is None else min(wishes.receipts, shop.count())
+        mix = CHAOS if wishes.chaos else PLAIN if wishes.plain else MIXED
+        currency = self.played.programme.redemption.currency
+        sales = shop.receipts(wanted)
+        acts = script(sales, mix=mix, seed=wishes.seed, currency=currency, codec=self.codec)
+        reached = OPENED_AT
+        with (
+            PosProducer(settings.brokers, settings.tenant, codec=self.codec) as till,
+            Clock(settings.client(), settings.tenant, codec=self.codec) as clock,
+        ):
+
+            def sent(act: Act) -> None:
+                nonlocal reached
+                reached = act.at_ms
+                clock.reach(act.at_ms)
+                self.sent_at.setdefault(act.document.id, time.monotonic())
+
+            player = Player(acts, till, rate=wishes.rate, sent=sent)
+            began = time.monotonic()
+            player.start()
+            try:
+                self._watch(player, wanted, running)
+                player.wait()
+            finally:
+                player.stop()
+        self.figures["play_seconds"] = round(running.watcher.last_result_at - began, 3)
+        return player.tally, reached
+
+    def _watch(self, player: Player, wanted: int, running: Running) -> None:
+        """Show the replay until every document has its result, or nothing moves any more."""
+        crew, watcher = running.crew, running.watcher
+        killer = Killer(crew, self.wishes.seed) if self.wishes.chaos else None
+        quiet = 0
+        with self.screen.table() as show:
+            while player.playing or (quiet < QUIET_LOOKS and player.error is None):
+                time.sleep(LOOK_SECONDS)
+                behind = running.lag.lag()
+                if killer is not None and player.playing:
+                    killer.look()
+                self._show(show, player, wanted, running, behind)
+                if player.playing:
+                    continue
+                done = not any(behind.values()) and player.tally.ids() <= _answered(watcher)
+                quiet = quiet + 1 if done else 0
+                silent = time.monotonic() - max(watcher.last_result_at, self._last_sent())
+                if not done and silent > SILENT_SECONDS:
+                    self.screen.say(f"Nothing moves for {SILENT_SECONDS:.0f} s; the books tell why")
+                    return
+
+    @staticmethod
+    def _show(
+        show: Show, player: Player, wanted: int, running: Running, behind: Mapping[str, int]
+    ) -> None:
+        sales = len(player.tally.documents["sale"])
+        figures = running.watcher.figures()
+        extra = {"workers killed": str(running.crew.kills)} if running.crew.kills else {}
+        waiting = sum(max(each, 0) for each in behind.values())
+        show(
+            picture(figures, behind, sales, wanted, extra),
+            f"{sales:,} of {wanted:,} receipts, {figures.rate:,.0f} results/s, lag {waiting:,}, "
+            f"dead letters {figures.letters:,}",
+        )
+
+    def _last_sent(self) -> float:
+        return next(reversed(self.sent_at.values()), self.began)
+
+    def _await_quiet(self, lag: LagReader) -> None:
+        deadline = time.monotonic() + SILENT_SECONDS
+        quiet = 0
+        while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+            time.sleep(LOOK_SECONDS)
+            quiet = 0 if any(lag.lag().values()) else quiet + 1
+
+    # --- Afterwards -----------------------------------------------------------------
+
+    def _measure(self, running: Running, tally: Tally) -> None:
+        watcher, kafka, crew = running.watcher, running.kafka, running.crew
+        figures = watcher.figures()
+        seconds = self.figures["play_seconds"] or 0
+        documents = len(tally.ids())
+        first = watcher.first_bonus_at
+        self.figures |= {
+            "receipts": documents,
+            "records": tally.records,
+            "receipts_per_second": round(documents / seconds, 1) if seconds else None,
+            "till_to_bonus_p50_ms": None if figures.p50_ms is None else round(figures.p50_ms, 1),
+            "till_to_bonus_p99_ms": None if figures.p99_ms is None else round(figures.p99_ms, 1),
+            "first_bonus_seconds": None if first is None else round(first - self.began, 1),
+            "notifications": figures.notifications,
+            "dead_letters": figures.letters,
+            "workers_killed": crew.kills,
+        }
+        for worker in crew.workers:
+            cpu, memory = worker.usage()
+            self.processes[worker.app] = {
+                "cpu_seconds": cpu,
+                "peak_kb": memory,
+                "starts": worker.starts,
+            }
+        if kafka.pid is not None:
+            cpu, memory = usage(kafka.pid)
+            self.processes["kafka"] = {"cpu_seconds": cpu, "peak_kb": memory, "starts": 1}
+
+    def _story(self, shop: Shop, settings: Settings, watcher: Watcher) -> None:
+        """Tell of the member who had most to do with the shop; of equals the first by id."""
+        by_account = watcher.by_account
+        if not by_account:
+            return
+        account = min(by_account, key=lambda each: (-by_account[each], each))
+        programme = self.played.programme
+        teller = Teller(
+            titles={
+                each.campaign: each.titles.get("en") or each.titles.get("") or each.campaign
+                for each in self.played.campaigns
+            },
+            products=shop.products,
+            zone=programme.zoneinfo,
+            exponent=programme.exponent,
+            settled_changelog=changelog_topic(
+                app_of("settle", settings).app_id, "settle", SETTLED.name
+            ),
+        )
+        with LogReader(settings.client()) as log:
+            lines = teller.tell(log, self.codec, Names(settings.tenant), account)
+        self.screen.say()
+        for line in lines:
+            self.screen.say(line)
+        self.screen.say()
+
+    def _audit(self, auditor: Auditor, tally: Tally) -> list[Check]:
+        with self.screen.step("Reconciling from the topics alone") as note:
+            report = auditor.audit()
+            note(f"{len(auditor.results):,} results")
+        return [everything_arrived(auditor, tally), *report.checks]
+
+    def _balances(self, auditor: Auditor, shop: Shop, at_ms: EpochMs) -> None:
+        assert self.wishes.balances is not None
+        households = {each.account: each.household for each in shop.members()}
+        rows = write_balances(self.wishes.balances, auditor.snapshots, households, at=at_ms)
+        self.screen.say(f"✓ {rows:,} balances are in {self.wishes.balances}")
+
+    def _local_state(self, crew: Crew, settings: Settings) -> Check:
+        with self.screen.step("Stopping the workers and comparing their state") as note:
+            codes = crew.stop()
+            note(", ".join(f"{name} {code}" for name, code in codes.items()))
+            apps = tuple(app_of(name, settings) for name in APPS)
+            return local_state_is_changelog(settings.client(), settings.data_dir, apps)
+
+    def _keep(self, settings: Settings, crew: Crew) -> None:
+        say = self.screen.say
+        say("\nEverything goes on running until Ctrl-C.  In another terminal:")
+        say(f"  export LOYALTY_BROKERS={settings.brokers}")
+        say("  ./loyalty tail bonuses          # results as they come")
+        say("  ./loyalty members explain ID    # a balance, lot by lot")
+        say("  ./loyalty receipts show ID      # what became of a receipt")
+        say(f"  kcat -b {settings.brokers} -L    # or any Kafka tool, read_committed")
+        for worker in crew.workers:
+            say(f"  {worker.app}: http://127.0.0.1:{worker.port}/ready and /metrics")
+        say(f"  logs: {self.folder / 'logs'}")
+        self.kept()
+
+
+def everything_arrived(auditor: Auditor, tally: Tally) -> Check:
+    """
+    Compare what the tills sent with what the topics hold, as *auditor* has read them.
+
+    It is the one check that knows the tills' own tally: a record that Kafka lost would be
+    missing from a reconciliation of topics alone.
+    """
+    sent, arrived = tally.ids(), set(auditor.receipts)
+    broken = tally.broken.total()
+    problems = [f"{each}: sent and not in the topic" for each in sorted(sent - arrived)]
+    problems += [f"{each}: in the topic and never sent" for each in sorted(arrived - sent)]
+    records = sum(auditor.receipts.values()) + auditor.unreadable
+    if records != tally.records:
+        problems.append(f"{tally.records} records sent, {records} in the topic")
+    if auditor.letters != broken:
+        problems.append(f"{broken} broken records sent, {auditor.letters} dead letters")
+    return Check(
+        "what the tills sent is what the topic holds",
+        not problems,
+        {
+            "records": tally.records,
+            "sent again": tally.duplicates.total(),
+            "contradicted": tally.conflicts.total(),
+            "broken": broken,
+        },
+        tuple(problems[:5]),
+    )
+
+
+def usage(pid: int) -> tuple[float, int]:
+    """Give CPU seconds and peak memory in kB of a process; zeros where it cannot be read."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0, 0
+    ticks = int(fields[11]) + int(fields[12])
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return ticks / 100, int(peaks[0]) if peaks else 0
+
+
+def _stages(settings: Settings) -> tuple[Stage, ...]:
+    apps = [app_of(name, settings) for name in APPS]
+    return tuple(
+        Stage(stage.name, app.app_id, stage.sources) for app in apps for stage in app.stages
+    )
+
+
+def _answered(watcher: Watcher) -> set[str]:
+    """Name the documents that have a final result; one that was split has its first part's."""
+    return {document.split("#", 1)[0] for document in set(watcher.finals)}
+
+
+def wait_for_interrupt() -> None:
+    """Wait until somebody presses Ctrl-C, and take that as the end of waiting."""
+    try:
+        threading.Event().wait()
+    except KeyboardInterrupt:
+        return
