@@ -2,13 +2,22 @@ import copy
 
 import pytest
 
+from streams.core.accrual import LotTerms
 from streams.core.campaigns import (
+    AmountOff,
+    Basket,
+    BasketOff,
     FixedPoints,
+    Limits,
     MemberLimit,
     PercentOff,
+    PointsPer,
+    PointsPercent,
+    PointsTimes,
     Reward,
     SetOff,
     Threshold,
+    UnitPrice,
     load_campaign,
 )
 from streams.core.grammar import DocumentError
@@ -84,6 +93,165 @@ def test_an_accrual_has_its_lane_after_all_discount_lanes():
     assert campaign.limits.member == (MemberLimit("birthday", 1),)
     assert campaign.lot.class_ == "birthday"
     assert campaign.birthday is not None
+
+
+@pytest.mark.parametrize(
+    ("lane", "gives", "index"),
+    [
+        ("brand", {"percent_off": 1}, 0),
+        ("group", {"percent_off": 1}, 1),
+        ("city", {"percent_off": 1}, 2),
+        ("coupon", {"percent_off": 1}, 3),
+        ("base", {"points": 1}, 4),
+        ("promo", {"points": 1}, 5),
+    ],
+)
+def test_lanes_are_counted_as_written_with_brackets_flattened(lane, gives, index):
+    """Ties are broken by this index."""
+    document = {"campaign": "c", "version": 1, "gives": gives, "lane": lane}
+
+    assert load_campaign(document, programme()).lane_index == index
+
+
+EVERYTHING = {
+    **PROGRAMME,
+    "version": 2,
+    "valid_from": "2026-01-01",
+    "money": {"currency": "JPY", "exponent": 0},
+    "optimise": "lane",
+    "nodes": 100,
+    "quote_minutes": 5,
+    "max_line_discount": 3000,
+    "max_receipt_discount": 2500,
+    "earn_on": "net",
+    "excluded": {"discounts": {"a": 1}, "points": {"a": 2}, "redemption": {"a": 3}},
+    "redemption": {
+        "currency": "star",
+        "classes": ["regular", "specific"],
+        "line": 9900,
+        "receipt": 2000,
+        "benefit": 5000,
+        "min_cash": 100,
+    },
+    "ledger": {"clawback": "only_pending"},
+}
+
+
+def test_everything_a_programme_may_say_is_read():
+    """Each key once, none with its default."""
+    read = load_programme(EVERYTHING)
+
+    assert (read.programme, read.version, read.zone) == ("club", 2, "Europe/Moscow")
+    assert read.valid_from == 1767214800000
+    assert (read.currency, read.exponent) == ("JPY", 0)
+    assert (read.optimise, read.nodes, read.quote_minutes) == ("lane", 100, 5)
+    assert (read.max_line_discount, read.max_receipt_discount) == (3000, 2500)
+    assert read.earn_on == "net"
+    wanted = Redemption("star", ("regular", "specific"), 9900, 2000, 5000, 100)
+    assert read.redemption == wanted
+    excluded = (read.excluded.discounts, read.excluded.points, read.excluded.redemption)
+    assert [sorted(each.atoms[0].value) for each in excluded] == [[1], [2], [3]]
+    assert read.ledger == {"clawback": "only_pending"}
+    assert read.document == EVERYTHING
+    assert read.zoneinfo.key == "Europe/Moscow"
+
+
+def test_the_currency_of_redemption_is_bonus_or_the_only_one():
+    """A programme with one currency need not say which it means."""
+    point = {"unit": 1, "value": 1}
+
+    assert programme(points={"miles": point}).redemption.currency == "miles"
+    assert programme(points={"miles": point, "bonus": point}).redemption.currency == "bonus"
+    assert programme(ledger={"classes": ["regular"]}).redemption.classes == ("regular",)
+
+
+OTHER_EFFECTS = [
+    ({"amount_off": 5}, AmountOff(5)),
+    ({"unit_price": 6}, UnitPrice(6)),
+    ({"basket_off": 7}, BasketOff(7)),
+    ({"points_percent": 8}, PointsPercent(8)),
+    ({"points_times": 150}, PointsTimes(150)),
+    ({"points_per": {"points": 9, "each": 10}}, PointsPer(9, 10)),
+]
+
+
+@pytest.mark.parametrize(("gives", "effect"), OTHER_EFFECTS)
+def test_each_effect_is_a_value_of_its_own(gives, effect):
+    """Figures keep their places."""
+    lane = "base" if next(iter(gives)).startswith("points") else "brand"
+    document = {"campaign": "c", "version": 1, "gives": gives, "lane": lane}
+
+    assert load_campaign(document, programme()).gives == effect
+
+
+def test_everything_else_a_campaign_may_say_is_read():
+    """What the worked example leaves out."""
+    campaign = load_campaign(
+        {
+            "campaign": "c",
+            "version": 2,
+            "valid_from": "2026-01-01",
+            "needs": "offer",
+            "basket": {
+                "net": {"above": 10, "base": "list", "over": "all"},
+                "quantity": {"from": 2000, "over": "all"},
+                "channel": ["web"],
+            },
+            "gives": {
+                "set": [{"take": 1}, {"take": 2, "where": {"a": 1}}],
+                "reward": {"amount": 5, "of": {"group": 2}, "share": "rewarded"},
+            },
+            "base": "list",
+            "lane": "city",
+            "priority": 3,
+            "tags": ["x"],
+            "not_with": ["y"],
+            "exclusive": "items",
+            "limits": {
+                "receipt": {"amount": 9, "sets": 2},
+                "member": [{"per": "week", "amount": 8}, {"per": "ever", "uses": 7}],
+                "campaign": {"amount": 6},
+                "when_short": "skip",
+            },
+        },
+        programme(),
+    )
+
+    assert campaign.valid_from == 1767214800000
+    assert (campaign.needs, campaign.base, campaign.priority) == ("offer", "list", 3)
+    net, quantity = Threshold(10, strict=True, base="list", over="all"), Threshold(2000, over="all")
+    assert campaign.basket == Basket(net, quantity, (), ("web",))
+    assert isinstance(campaign.gives, SetOff)
+    assert [group.take for group in campaign.gives.groups] == [1, 2]
+    assert campaign.gives.reward == Reward(amount=5, group=2, share="rewarded")
+    assert (campaign.tags, campaign.not_with) == ({"x"}, {"y"})
+    assert campaign.exclusive == "items"
+    members = (MemberLimit("week", amount=8), MemberLimit("ever", uses=7))
+    assert campaign.limits == Limits(9, 2, members, 6, "skip")
+    assert campaign.when_short == "skip"
+    assert [net.met(10), net.met(11), quantity.met(1999), quantity.met(2000)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_an_accrual_says_all_of_its_own():
+    """Currency, discounted lines, and the terms of its lot as written."""
+    lot = {
+        "class": "specific",
+        "spendable_on": {"a": 1},
+        "delay": {"hours": 2},
+        "valid": {"next_year": "02-29"},
+    }
+    campaign = load_campaign(
+        {**BIRTHDAY_GIFT, "lane": "promo", "currency": "star", "skip_discounted": True, "lot": lot},
+        programme(),
+    )
+
+    assert (campaign.currency, campaign.skip_discounted) == ("star", True)
+    assert campaign.lot == LotTerms("specific", lot["spendable_on"], lot["delay"], lot["valid"])
 
 
 def test_a_set_knows_its_groups_and_reward():
