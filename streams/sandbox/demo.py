@@ -31,7 +31,7 @@ from streams.engine import changelog_topic
 from streams.reading.audit import Auditor, Check
 from streams.reading.log import LogReader
 from streams.sandbox.balances import write_balances
-from streams.sandbox.clock import Clock
+from streams.clock import Clock
 from streams.sandbox.crew import Crew
 from streams.sandbox.dataset import dataset
 from streams.sandbox.jars import KAFKA_VERSION, kafka_jars

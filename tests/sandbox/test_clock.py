@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from schemas.codec import committed
 from streams.broker import apply
-from streams.sandbox.clock import HOUR_MS, Clock, ClockError, ReplayTime, run_clock
+from streams.clock import HOUR_MS, Clock, ClockError, ReplayTime, run_clock
 from streams.sandbox.kafka import EmbeddedKafka
 from streams.topics import Names, plan
 from streams.wire.envelopes import command_from, route_from
