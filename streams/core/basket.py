@@ -78,7 +78,7 @@ class MemberLot(Struct, frozen=True, rename={"class_": "class"}):
     A lot of the member, less what other baskets reserve.
 
     Attributes:
-        currency: None is the redemption currency.
+        currency: None is `bonus`, or else the redemption currency.
         expires_at: None is never.
     """
 

@@ -162,6 +162,8 @@ def discount_lane(
 
     Args:
         claims: They share no unit.
+        units: Of the receipt.
+        running: By unit.
         left: What the receipt's cap leaves; None is without cap.
 
     Returns:
@@ -214,7 +216,7 @@ def _over_units(total: int, weights: dict[int, int], units: Sequence[Unit]) -> d
     for unit in sorted(weights):
         lines.setdefault(units[unit].line, []).append(unit)
     shares = spread(total, [sum(weights[unit] for unit in own) for own in lines.values()])
-    found = {}
+    found: dict[int, int] = {}
     for own, share in zip(lines.values(), shares, strict=True):
         if share or len(own) == 1:
             inner = spread(share, [weights[unit] for unit in own])

@@ -19,6 +19,7 @@ from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.solver import Budget, Merit, Position, Search, Solution, Task, Written, written
 
 TIMES_WHOLE = 100
+LANE_NODES = 5_000  # What `lane_by_lane` may use at least: it is what stands when nodes are spent.
 
 
 class Seed(Struct, frozen=True):
@@ -450,9 +451,9 @@ class Solver:
             forced = Search(self.task(lines, order, must=must), budget).run()
             if forced is None:
                 continue
-            found = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])
-            if best is None or _before(found, best, self.problem.units):
-                best = found
+            whole = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])
+            if best is None or _before(whole, best, self.problem.units):
+                best = whole
         return best, bound
 
     @staticmethod
@@ -510,7 +511,7 @@ class Solver:
         order = tuple(lane for group in problem.groups for lane in group)
         at = Position(tuple(unit.list for unit in problem.units))
         everything = tuple(range(len(problem.lists)))
-        budget = Budget(problem.nodes)
+        budget = Budget(max(problem.nodes, LANE_NODES))
         taken: set[str] = set()
         for lane in order:
             if lane not in self.used:
@@ -550,9 +551,7 @@ def _apart(problem: Problem, one: Offer, other: Offer) -> bool:
     return one.alone or other.alone or (one.id, other.id) in problem.odds
 
 
-def _odds(
-    problem: Problem, offers: Sequence[Offer]
-) -> tuple[tuple[int, ...], int]:
+def _odds(problem: Problem, offers: Sequence[Offer]) -> tuple[tuple[int, ...], int]:
     """Give by offer a mask of the offers at odds with it, and a mask of the plain line effects."""
     masks = []
     plain = 0

@@ -47,6 +47,7 @@ from streams.core.spending import Spending, UsableLot, spend
 SEMANTICS = 1  # The version of promotions.md.
 UNIT_QUANTITY = 1_000
 MINUTE_MS = 60_000
+USUAL_CURRENCY = "bonus"  # Of a lot that names none.
 
 
 class QuoteLine(Struct, frozen=True):
@@ -335,10 +336,9 @@ def quote(
         member: None buys without a card.
         basket: With attributes joined as of the event time.
     """
-    index = campaigns
-    if not isinstance(index, CampaignIndex):
-        index = CampaignIndex(programme, campaigns)
-    return finish(see(programme, index, member, basket))
+    if isinstance(campaigns, CampaignIndex):
+        return finish(see(programme, campaigns, member, basket))
+    return finish(see(programme, CampaignIndex(programme, campaigns), member, basket))
 
 
 def finish(case: Case, solver: Solver | None = None) -> Quote:
@@ -477,14 +477,16 @@ def _usable(case: Case) -> list[UsableLot]:
             ),
         )
         for lot in sorted(case.member.lots, key=place)
-        if _is_usable(lot, terms.currency, case.basket.at)
+        if _is_usable(lot, case.programme, case.basket.at)
     ]
 
 
-def _is_usable(lot: MemberLot, currency: str, at: EpochMs) -> bool:
+def _is_usable(lot: MemberLot, programme: Programme, at: EpochMs) -> bool:
+    currency = programme.redemption.currency
+    usual = USUAL_CURRENCY if USUAL_CURRENCY in programme.points else currency
     started = lot.active_from is None or lot.active_from <= at
     ended = lot.expires_at is not None and lot.expires_at <= at
-    return lot.currency in (None, currency) and started and not ended
+    return (lot.currency or usual) == currency and started and not ended
 
 
 def _spend(
@@ -559,7 +561,7 @@ def quote_id(case: Case, live: Iterable[tuple[str, int]]) -> str:
 
 
 def written_claims(case: Case, best: Combination) -> list[list[Any]]:
-    """Write the claims in the order of the last tie: lane index, campaign, pieces as [line, piece]."""
+    """Write the claims as the last tie orders them, pieces as [line, piece]."""
     lanes = len(case.programme.lanes)
     numbers = [line.line for line in case.basket.lines]
 

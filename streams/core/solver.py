@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core.accrual_choice import Choice
 from streams.core.combination import (
@@ -199,7 +200,7 @@ class Search:
         most = base if offer.cheapest is None else -(-base * rewarded // count)
         return max(0, most - offer.figure // count) + 1
 
-    def _line_bound(self, line: int, depth: int, running: int, *, cut: bool, dead: int) -> int:
+    def line_bound(self, line: int, depth: int, running: int, *, cut: bool, dead: int) -> int:
         """Give the most that a line not in sets is worth from lane *depth* on: its table."""
         if depth == len(self.lanes):
             return self.task.rates[line][cut] * running
@@ -208,13 +209,13 @@ class Search:
         known = self.memo.get(key)
         if known is not None:
             return known
-        best = self._line_bound(line, depth + 1, running, cut=cut, dead=dead)
+        best = self.line_bound(line, depth + 1, running, cut=cut, dead=dead)
         for at in self.effects.get((self.lanes[depth], line), ()):
             if dead >> at & 1:
                 continue
             off = self._line_off(at, line, running)
             if off > 0:
-                rest = self._line_bound(line, depth + 1, running - off, cut=True, dead=dead)
+                rest = self.line_bound(line, depth + 1, running - off, cut=True, dead=dead)
                 best = max(best, off * self.scale + rest)
         self.memo[key] = best
         return best
@@ -233,7 +234,7 @@ class Search:
             off = off if offer.kind == "amount" else base - off
         return min(off, running - sum(self.task.units[unit].floor for unit in units))
 
-    def _unit_bound(
+    def unit_bound(
         self, unit: int, depth: int, running: int, dead: int, *, effects_only: bool = False
     ) -> int:
         """Give the most that a unit of a set's line is worth from lane *depth* on."""
@@ -266,26 +267,24 @@ class Search:
         total = 0
         for line, units in self.units_of.items():
             if line in self.set_lines:
-                total += sum(self._unit_bound(u, depth, running[u], dead) for u in units)
+                total += sum(self.unit_bound(u, depth, running[u], dead) for u in units)
             else:
                 amount = sum(running[u] for u in units)
                 cut = any(u in touched for u in units)
-                total += self._line_bound(line, depth, amount, cut=cut, dead=dead)
+                total += self.line_bound(line, depth, amount, cut=cut, dead=dead)
         return (
-            total
-            + sum(self._allowance(lane, running, dead) for lane in self.lanes[depth:])
-            + self.task.fixed
+            total + sum(self.allowance(lane, dead) for lane in self.lanes[depth:]) + self.task.fixed
         )
 
-    def _allowance(self, lane: int, running: Sequence[int], dead: int) -> int:
+    def allowance(self, lane: int, dead: int) -> int:
         """Give what a lane's blocks and limited campaigns add to the tables at most."""
         total = 0
         for at in self.by_lane[lane]:
             if not dead >> at & 1:
-                total += self._extra(at, running)
+                total += self._extra(at)
         return total
 
-    def _extra(self, at: int, running: Sequence[int]) -> int:
+    def _extra(self, at: int) -> int:
         offer = self.task.offers[at]
         if offer.kind == "basket":
             most = offer.figure
@@ -302,7 +301,7 @@ class Search:
 
     def run(self) -> Solution | None:
         """Search all; None when the forced campaign can't apply."""
-        self._lane(0, self.task.start)
+        self.lane(0, self.task.start)
         return self.best
 
     @property
@@ -311,7 +310,7 @@ class Search:
         best = Fraction(0) if self.best is None else self.best.merit[0]
         return max(best, Fraction(self.open_bound, self.scale))
 
-    def _cut(self, bound: int) -> bool:
+    def cut(self, bound: int) -> bool:
         """Count a node; tell whether its branch can be left out."""
         if bound < self.floor_worth:
             return True
@@ -320,11 +319,12 @@ class Search:
         self.open_bound = max(self.open_bound, bound)
         return True
 
-    def _lane(self, depth: int, at: Position) -> None:
+    def lane(self, depth: int, at: Position) -> None:
+        """Go on from *at* with the lane at *depth*."""
         if self.must >= 0 and at.dead >> self.must & 1 and not at.applied >> self.must & 1:
             return
         bound = at.discount * self.scale + self._rest_bound(depth, at.running, at.touched, at.dead)
-        if self._cut(bound):
+        if self.cut(bound):
             return
         if depth == len(self.lanes):
             self._leaf(at)
@@ -355,7 +355,9 @@ class Search:
             claims + len(at.claims),
             priority + sum(claim.offer.priority for claim in at.claims),
         )
-        found = Solution(merit, at.claims, accrual, at)
+        if self.best is not None and merit < self.best.merit:
+            return
+        found = tidied(self.task, Solution(merit, at.claims, accrual, at))
         if self.best is None or self.better(found, self.best):
             self.best = found
             self.floor_worth = -(-merit[0].numerator * self.scale // merit[0].denominator)
@@ -391,6 +393,83 @@ def _pieces(own: Sequence[int], units: Sequence[Unit]) -> tuple[tuple[int, int],
     return tuple(sorted((units[u].line, piece) for u in own for piece in units[u].pieces))
 
 
+def tidied(task: Task, solution: Solution) -> Solution:
+    """
+    Exchange pieces of one line between claims while that makes the last tie smaller.
+
+    Equal pieces are told apart only by number, and the search takes the lowest free one
+    without looking ahead.  An exchange stands if every line gets the same from every campaign.
+    """
+    own = solution.claims[len(task.start.claims) :]
+    if all(claim.offer.kind != "set" for claim in own):
+        return solution
+    figures = _figures(task, own)
+    best = written(own, task.units)
+    better = True
+    while better:
+        better = False
+        for one, other in _exchanges(task, own):
+            for lanes in ({c.offer.lane for c in own}, *({c.offer.lane} for c in own)):
+                changed = tuple(
+                    _exchanged(claim, one, other) if claim.offer.lane in lanes else claim
+                    for claim in own
+                )
+                told = written(changed, task.units)
+                if told < best and _figures(task, changed) == figures:
+                    own, best, better = changed, told, True
+    running = _run(task, own)[1]
+    assert running is not None
+    claims = (*task.start.claims, *own)
+    end = replace(solution.end, claims=claims, running=running)
+    return Solution(solution.merit, claims, solution.accrual, end)
+
+
+def _exchanges(task: Task, claims: Sequence[Claim]) -> list[tuple[int, int]]:
+    units = sorted({unit for claim in claims for unit in claim.units})
+    parted = {task.units[u].line for c in claims if c.offer.kind == "set" for u in c.units}
+    return [
+        (one, other)
+        for at, one in enumerate(units)
+        for other in units[at + 1 :]
+        if task.units[one].line == task.units[other].line and task.units[one].line in parted
+    ]
+
+
+def _exchanged(claim: Claim, one: int, other: int) -> Claim:
+    names = {one: other, other: one}
+    return Claim(
+        claim.offer,
+        tuple(sorted(names.get(unit, unit) for unit in claim.units)),
+        tuple(sorted(names.get(unit, unit) for unit in claim.group)),
+    )
+
+
+def _figures(task: Task, claims: Sequence[Claim]) -> object:
+    """Give what every campaign takes off every line, lane by lane; None where not allowed."""
+    return _run(task, claims)[0]
+
+
+def _run(task: Task, claims: Sequence[Claim]) -> tuple[object, tuple[int, ...] | None]:
+    running = task.start.running
+    left = task.cap_left
+    figures = []
+    for lane in task.lanes:
+        own = [claim for claim in claims if claim.offer.lane == lane]
+        if not own:
+            continue
+        if len({unit for claim in own for unit in claim.units}) < sum(
+            len(claim.units) for claim in own
+        ):
+            return None, None
+        result = discount_lane(own, task.units, running, left)
+        if result is None:
+            return None, None
+        figures.append(result.by_line)
+        running = tuple(r - off for r, off in zip(running, result.off, strict=True))
+        left = None if left is None else left - sum(result.totals.values())
+    return figures, running
+
+
 class _Lane:
     """The decisions of one lane, from one position."""
 
@@ -413,10 +492,11 @@ class _Lane:
         self.blocks = [p for p in own if offers[p].kind == "basket"]
         self.sets = [p for p in own if offers[p].kind == "set"]
         self.effects = [p for p in own if offers[p].kind not in ("basket", "set")]
+        self.kinds: dict[int, list[list[int]]] = {}
         self.ways = {place: self._ways(place) for place in self.sets}
         self.lines = sorted({line for place in self.effects for line in offers[place].lines})
         self.allowance = sum(
-            search._allowance(lane, at.running, self.dead) for lane in search.lanes[depth + 1 :]
+            search.allowance(lane, self.dead) for lane in search.lanes[depth + 1 :]
         )
 
     def _eligible(self, offer: Offer) -> int:
@@ -462,7 +542,7 @@ class _Lane:
             lane = depth + 1 if line in decided else depth
             if line in search.set_lines:
                 total += sum(
-                    search._unit_bound(
+                    search.unit_bound(
                         u, lane, at.running[u], dead, effects_only=number >= 0 and lane == depth
                     )
                     for u in free
@@ -470,7 +550,7 @@ class _Lane:
             else:
                 amount = sum(at.running[u] for u in free)
                 cut = any(u in at.touched for u in free)
-                total += search._line_bound(line, lane, amount, cut=cut, dead=dead)
+                total += search.line_bound(line, lane, amount, cut=cut, dead=dead)
         return total + self._tight_bound(tight, decided, dead)
 
     def _tight_bound(self, tight: dict[int, int], decided: set[int], dead: int) -> int:
@@ -505,16 +585,16 @@ class _Lane:
             (line,) = lines
             amount = sum(at.running[u] for u in claim.units) - off
             cut = off > 0 or any(u in at.touched for u in claim.units)
-            return off * search.scale + search._line_bound(line, later, amount, cut=cut, dead=dead)
+            return off * search.scale + search.line_bound(line, later, amount, cut=cut, dead=dead)
         total = off * max(0, search.scale - search.least[place])
         for line in lines:
             units = [u for u in claim.units if self.task.units[u].line == line]
             if line in search.set_lines:
-                total += sum(search._unit_bound(u, later, at.running[u], dead) for u in units)
+                total += sum(search.unit_bound(u, later, at.running[u], dead) for u in units)
             else:
                 amount = sum(at.running[u] for u in units)
                 cut = any(u in at.touched for u in units)
-                total += search._line_bound(line, later, amount, cut=cut, dead=dead)
+                total += search.line_bound(line, later, amount, cut=cut, dead=dead)
         return total
 
     def _with(
@@ -538,7 +618,7 @@ class _Lane:
         # Left out here, it is out for good: its lane comes once.
         self._block(number + 1, claims, taken, dead | 1 << place)
 
-    def _sets(
+    def _sets(  # noqa: PLR0917 - All of it is the state of the branch.
         self,
         number: int,
         way: int,
@@ -547,12 +627,12 @@ class _Lane:
         taken: frozenset[int],
         dead: int,
     ) -> None:
-        """Lay sets: further ones of the same offer in the order of its ways, then the next offer."""
+        """Lay further sets of the same offer in the order of its ways, then the next offer's."""
         if number == len(self.sets):
             self._line(0, claims, taken, dead)
             return
         bound = self._bound(claims, taken, dead)
-        if self.search._cut(bound):
+        if self.search.cut(bound):
             return
         place = self.sets[number]
         offer = self.task.offers[place]
@@ -566,7 +646,7 @@ class _Lane:
                     )
         self._sets(number + 1, 0, 0, claims, taken, dead)
 
-    def _ways(self, place: int) -> list[tuple[tuple[tuple[int, ...], ...], ...]]:
+    def _ways(self, place: int) -> list[tuple[tuple[int, ...], ...]]:
         """
         List the ways to lay a set, dearest first: for each group, so many units of each kind.
 
@@ -580,7 +660,6 @@ class _Lane:
                 if self._free(place, (unit,), frozenset(), self.dead):
                     key = line, self.at.running[unit], own.list, own.floor
                     kinds.setdefault(key, []).append(unit)
-        self.kinds = getattr(self, "kinds", {})
         self.kinds[place] = list(kinds.values())
         sizes = [len(each) for each in self.kinds[place]]
         lines = [key[0] for key in kinds]
@@ -638,7 +717,7 @@ class _Lane:
     def _line(
         self, number: int, claims: tuple[Claim, ...], taken: frozenset[int], dead: int
     ) -> None:
-        if self.search._cut(self._bound(claims, taken, dead, number)):
+        if self.search.cut(self._bound(claims, taken, dead, number)):
             return
         if number == len(self.lines):
             self._finish(claims, dead)
@@ -682,11 +761,11 @@ class _Lane:
         """Evaluate the lane and go on."""
         at, search = self.at, self.search
         lane = search.lanes[self.depth]
-        if search.must >= 0 and self.task.offers[search.must].lane == lane:
-            if all(claim.offer.id != self.task.must for claim in claims):
-                return
+        forced = search.must >= 0 and self.task.offers[search.must].lane == lane
+        if forced and all(claim.offer.id != self.task.must for claim in claims):
+            return
         if not claims:
-            search._lane(self.depth + 1, _moved(at, dead=dead))
+            search.lane(self.depth + 1, _moved(at, dead=dead))
             return
         left = None
         if self.task.cap_left is not None:
@@ -703,7 +782,7 @@ class _Lane:
             touched.update(claim.units)
             if claim.offer.items:
                 locked.update(claim.units)
-        search._lane(
+        search.lane(
             self.depth + 1,
             Position(
                 running,

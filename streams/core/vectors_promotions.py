@@ -6,6 +6,7 @@ the examples do.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import Struct
 from streams.core.accrual import LotTerms
 from streams.core.allocation import spread
 from streams.core.basket import load_basket, load_member
-from streams.core.calendar import dates, instant, iso
+from streams.core.calendar import dates, instant, zone_of
 from streams.core.campaigns import load_campaign
 from streams.core.explanation import Explanation, NotApplied, explain
 from streams.core.matching import CampaignIndex
@@ -23,6 +24,10 @@ from streams.core.programme import load_programme
 from streams.core.quote import Case, Quote, finish, see, written_claims
 
 ABSENT = "(absent)"
+
+
+class VectorsError(ValueError):
+    """A file that holds no worked examples."""
 
 
 class Difference(Struct, frozen=True):
@@ -41,11 +46,11 @@ def run(document: Mapping[str, Any]) -> list[Difference]:
     A vector that can't be run at all is one difference at the path "".
 
     Raises:
-        ValueError: If *document* is no such file.
+        VectorsError: If *document* is no such file.
     """
     vectors = document.get("vectors") if isinstance(document, Mapping) else None
     if not isinstance(vectors, list):
-        raise ValueError("no file of worked examples: it has no list `vectors`")
+        raise VectorsError("no file of worked examples: it has no list `vectors`")
     return [difference for vector in vectors for difference in run_one(vector)]
 
 
@@ -91,7 +96,14 @@ def _lot(given: Any) -> list[str | None]:
     terms, earned_at, zone = given
     read = LotTerms(delay=terms.get("delay"), valid=terms.get("valid"))
     active_from, expires_at = dates(read, instant(earned_at, zone), zone)
-    return [iso(active_from), None if expires_at is None else iso(expires_at)]
+    return [local(at, zone) for at in (active_from, expires_at)]
+
+
+def local(at: int | None, zone: str) -> str | None:
+    """Write an instant with the offset of *zone*; None is never."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at // 1000, zone_of(zone)).isoformat()
 
 
 def _quote(given: Mapping[str, Any]) -> dict[str, Any]:

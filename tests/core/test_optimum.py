@@ -1,0 +1,383 @@
+"""The best combination against every combination, and its bound where there are too many."""
+
+from itertools import combinations, permutations, product
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from streams.core.accrual_choice import Earner, choose
+from streams.core.campaigns import Threshold
+from streams.core.combination import Claim, Offer, Unit, discount_lane
+from streams.core.optimum import Combination, Problem, Seed, Solver, earners_on, nets_of
+from streams.core.solver import written
+
+
+def ways(offer, units, taken):
+    """Yield every claim of *offer* on units not *taken*, blocks and sets; pieces all told apart."""
+    if offer.kind == "basket":
+        own = tuple(u for u, unit in enumerate(units) if unit.line in offer.lines)
+        if not taken & set(own):
+            yield Claim(offer, own)
+        return
+    found = {}
+    for groups in fillings(offer.groups, offer, units, taken):
+        pieces = tuple(sorted(u for group in groups for u in group))
+        named = groups[offer.group] if offer.group is not None else ()
+        found[pieces, named] = Claim(offer, pieces, tuple(sorted(named)))
+    yield from found.values()
+
+
+def fillings(groups, offer, units, taken):
+    """Yield every choice of pieces for each group."""
+    if not groups:
+        yield ()
+        return
+    (take, lines), *rest = groups
+    able = [
+        u for u, unit in enumerate(units)
+        if u not in taken and unit.line in lines and unit.line in offer.lines
+    ]  # fmt: skip
+    for group in combinations(able, take):
+        for others in fillings(rest, offer, units, taken | set(group)):
+            yield (group, *others)
+
+
+def bundles(offers, units, taken=frozenset()):
+    """Yield every set of blocks and sets of one lane that share no piece."""
+    if not offers:
+        yield ()
+        return
+    offer, *rest = offers
+    yield from bundles(rest, units, taken)
+    most = 1 if offer.kind == "basket" else (offer.sets_most or len(units))
+    stack = [((), taken)]
+    seen = set()
+    while stack:
+        claims, used = stack.pop()
+        if len(claims) == most:
+            continue
+        for claim in ways(offer, units, used):
+            own = frozenset((*claims, claim))
+            if own in seen:
+                continue
+            seen.add(own)
+            both = used | set(claim.units)
+            stack.append(((*claims, claim), both))
+            for others in bundles(rest, units, both):
+                yield (*claims, claim, *others)
+
+
+def lane_claims(offers, units):
+    """Yield every set of claims of one lane."""
+    big = [o for o in offers if o.kind in ("basket", "set")]
+    effects = [o for o in offers if o.kind not in ("basket", "set")]
+    lines = sorted({unit.line for unit in units})
+    for bundle in bundles(big, units):
+        used = {u for claim in bundle for u in claim.units}
+        free = {
+            line: tuple(u for u, unit in enumerate(units) if unit.line == line and u not in used)
+            for line in lines
+        }
+        options = [
+            [None, *(Claim(o, free[line]) for o in effects if line in o.lines and free[line])]
+            for line in lines
+        ]
+        for picks in product(*options):
+            yield (*bundle, *(claim for claim in picks if claim is not None))
+
+
+def at_odds(problem, claims, more):
+    """Tell whether *more* can't be beside *claims*."""
+    everything = [*claims, *more]
+    for one, other in permutations({claim.offer for claim in everything}, 2):
+        if one.alone or (one.id, other.id) in problem.odds:
+            return True
+    for one, other in permutations(everything, 2):
+        if one.offer.items and one.offer is not other.offer and set(one.units) & set(other.units):
+            return True
+    return False
+
+
+def missed(problem, claims, running):
+    """Tell whether a threshold is missed at the lane's entry."""
+    nets = nets_of(problem, running)
+    return any(
+        net is not None
+        and not net.met(sum(nets) if net.over == "all" else sum(nets[n] for n in claim.offer.lines))
+        for claim in claims
+        for net in (claim.offer.net,)
+    )
+
+
+def combinations_of(problem):
+    """Yield every allowed combination."""
+    groups = [list(permutations(group)) for group in problem.groups]
+    for order in product(*groups):
+        lanes = [lane for group in order for lane in group]
+        yield from below(problem, tuple(lanes), lanes, [unit.list for unit in problem.units], ())
+
+
+def below(problem, order, lanes, running, claims):
+    """Yield the allowed combinations that begin with *claims*."""
+    if not lanes:
+        yield finished(problem, order, running, claims)
+        return
+    lane, *rest = lanes
+    offers = [o for o in problem.offers if o.lane == lane]
+    taken = sum(u.list for u in problem.units) - sum(running)
+    left = None if problem.cap is None else problem.cap - taken
+    for more in lane_claims(offers, problem.units):
+        if not more:
+            yield from below(problem, order, rest, running, claims)
+            continue
+        if at_odds(problem, claims, more) or missed(problem, more, running):
+            continue
+        result = discount_lane(more, problem.units, running, left)
+        if result is not None:
+            after = [r - off for r, off in zip(running, result.off, strict=True)]
+            yield from below(problem, order, rest, after, (*claims, *more))
+
+
+def finished(problem, order, running, claims):
+    """Add the best accrual on the nets."""
+    nets = nets_of(problem, running)
+    cut = frozenset(n for n, net in enumerate(nets) if net != problem.lists[n])
+    applied = {claim.offer.id for claim in claims}
+    accrual = choose(earners_on(problem, problem.seeds, nets, cut, applied), nets)
+    worth, coded, count, priority = accrual.merit
+    discount = sum(problem.lists) - sum(nets)
+    merit = (
+        worth + discount,
+        discount,
+        coded - sum(claim.offer.coded for claim in claims),
+        count + len(claims),
+        priority + sum(claim.offer.priority for claim in claims),
+    )
+    return Combination(
+        merit, order, claims, accrual, tuple(running), nets, proven=True, bound=merit[0]
+    )
+
+
+def order_place(problem, combination):
+    """Tell how early the order of lanes comes."""
+    return list(product(*(permutations(g) for g in problem.groups))).index(
+        tuple(permuted(problem, combination))
+    )
+
+
+def permuted(problem, combination):
+    """Cut the order back into groups."""
+    at = 0
+    for group in problem.groups:
+        yield combination.order[at : at + len(group)]
+        at += len(group)
+
+
+def key(problem, combination):
+    """Order combinations as promotions.md does; smaller is better."""
+    return (
+        tuple(-each for each in combination.merit),
+        order_place(problem, combination),
+        written(combination.claims, problem.units),
+        combination.accrual.written,
+    )
+
+
+PRICES = st.sampled_from([1, 7, 10, 15, 20, 99, 100, 101, 333])
+
+
+@st.composite
+def units(draw):
+    """Draw up to three lines of up to two pieces."""
+    found = []
+    for line in range(draw(st.integers(1, 3))):
+        price = draw(PRICES)
+        floor = draw(st.sampled_from([0, 0, 0, price // 2, price]))
+        found += [
+            Unit(line, (piece,), 1000, price, floor) for piece in range(draw(st.integers(1, 2)))
+        ]
+    return tuple(found)
+
+
+rarely = st.sampled_from([False] * 5 + [True])
+
+
+@st.composite
+def offers(draw, lines, name):
+    """Draw one discount campaign."""
+    kind = draw(st.sampled_from(["percent", "percent", "amount", "price", "basket", "set"]))
+    own = tuple(sorted(draw(st.sets(st.sampled_from(lines), min_size=1))))
+    more = {}
+    if kind == "set":
+        reward = draw(st.sampled_from(["percent", "amount", "price"]))
+        count = draw(st.integers(1, 2))
+        groups = tuple(
+            (draw(st.integers(1, 2)), frozenset(draw(st.sets(st.sampled_from(own), min_size=1))))
+            for _ in range(count)
+        )
+        whom = draw(st.sampled_from(["all", "cheapest", "group"]))
+        more = {
+            "groups": groups,
+            "reward": reward,
+            "cheapest": 1 if whom == "cheapest" else None,
+            "group": draw(st.integers(0, count - 1)) if whom == "group" else None,
+            "rewarded": draw(st.booleans()),
+            "sets_most": draw(st.sampled_from([None, None, 1])),
+        }
+    percent = kind == "percent" or more.get("reward") == "percent"
+    figure = draw(st.sampled_from([500, 1000, 3333, 5000, 10000] if percent else [1, 5, 12, 90]))
+    net = None
+    if draw(rarely):
+        bound = draw(st.integers(1, 300))
+        net = Threshold(
+            bound, draw(st.booleans()), "running", draw(st.sampled_from(["goods", "all"]))
+        )
+    return Offer(
+        name,
+        draw(st.integers(0, 1)),
+        kind,
+        figure,
+        own,
+        draw(rarely),
+        net,
+        draw(st.integers(1, 30)) if draw(rarely) else None,
+        draw(st.integers(1, 30)) if draw(rarely) else None,
+        draw(rarely),
+        draw(rarely),
+        draw(st.integers(-1, 1)),
+        draw(rarely) and draw(st.booleans()),
+        draw(rarely),
+        **more,
+    )
+
+
+KINDS = {"percent": 1000, "times": 100, "per": 50, "points": 1}
+
+
+@st.composite
+def seeds(draw, lines, name):
+    """Draw one accrual campaign."""
+    kind = draw(st.sampled_from(sorted(KINDS)))
+    own = tuple(sorted(draw(st.sets(st.sampled_from(lines), min_size=1))))
+    points = draw(st.sampled_from([10, 50, 200] if kind in ("percent", "times") else [1, 3]))
+    cap = draw(st.integers(1, 9)) if draw(rarely) else None
+    earner = Earner(
+        name, draw(st.integers(0, 1)), kind, points, KINDS[kind], "bonus", 1, own, cap,
+        None, draw(rarely), draw(rarely), 0, draw(rarely) and draw(st.booleans()), draw(rarely),
+    )  # fmt: skip
+    net = None
+    if draw(rarely):
+        net = Threshold(draw(st.integers(1, 300)), base="running", over="goods")
+    return Seed(earner, net, draw(rarely))
+
+
+@st.composite
+def problems(draw, most=4):
+    """Draw a small receipt with its campaigns."""
+    own = draw(units())
+    lines = sorted({unit.line for unit in own})
+    names = "abcdefgh"
+    discounts = [draw(offers(lines, n)) for n in names[: draw(st.integers(0, most))]]
+    accruals = [draw(seeds(lines, n)) for n in "pqr"[: draw(st.integers(0, 2))]]
+    ids = [o.id for o in discounts] + [s.earner.id for s in accruals]
+    odds = set()
+    if len(ids) > 1 and draw(rarely):
+        one, other = draw(st.permutations(ids))[:2]
+        odds = {(one, other), (other, one)}
+    accruals = [foe_of(seed, odds) for seed in accruals]
+    lists = [sum(u.list for u in own if u.line == line) for line in lines]
+    return Problem(
+        tuple(lists),
+        own,
+        tuple(discounts),
+        tuple(accruals),
+        frozenset(odds),
+        draw(st.sampled_from([((0,), (1,)), ((0, 1),)])),
+        draw(st.integers(1, 200)) if draw(rarely) else None,
+        1_000_000,
+    )
+
+
+def foe_of(seed, odds):
+    """Name the foes among other campaigns in the earner."""
+    earner = seed.earner
+    foes = frozenset(other for one, other in odds if one == earner.id)
+    values = {name: getattr(earner, name) for name in earner.__struct_fields__}
+    return Seed(Earner(**(values | {"foes": foes})), seed.net, seed.skip_discounted)
+
+
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+@given(problems())
+def test_the_combination_is_the_best_of_all(problem):
+    """Objective, order and every tie agree with weighing all combinations."""
+    best = min(combinations_of(problem), key=lambda each: key(problem, each))
+    found = Solver(problem).best()
+
+    assert found.proven
+    assert best.merit == found.merit
+    assert order_place(problem, best) == order_place(problem, found)
+    assert written(best.claims, problem.units) == written(found.claims, problem.units)
+    assert best.accrual.written == found.accrual.written
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(problems(most=3))
+def test_best_with_a_campaign_is_the_best_of_all_that_contain_it(problem):
+    """And None where no combination contains it."""
+    everything = list(combinations_of(problem))
+    for offer in problem.offers:
+        having = [each.objective for each in everything if offer.id in each.applied]
+        forced = Solver(problem).best(offer.id)
+
+        assert max(having, default=None) == (None if forced is None else forced.objective)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
+@given(problems(most=8), st.integers(1, 40))
+def test_no_objective_exceeds_its_bound(problem, nodes):
+    """With few nodes the best found is declared with a bound that the true optimum keeps."""
+    few = Solver(Problem(**{**fields(problem), "nodes": nodes})).best()
+    true = Solver(Problem(**{**fields(problem), "nodes": 20_000})).best()
+
+    assert few.objective <= true.objective <= few.bound
+    assert few.proven <= (few.objective == true.objective)
+    assert few.objective >= Solver(problem).by_lane().objective or few.proven
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
+@given(problems(most=6))
+def test_a_further_campaign_never_lowers_the_objective(problem):
+    """Whatever campaign is left out, the objective without it is not above."""
+    whole = Solver(problem).best()
+    for offer in problem.offers:
+        assert Solver(problem.without(offer.id)).best().objective <= whole.objective
+
+
+def fields(problem):
+    """Give the problem's fields by name."""
+    return {name: getattr(problem, name) for name in problem.__struct_fields__}
+
+
+def two_for_half(prices, *others):
+    """Build one lane with second at half price and other campaigns."""
+    pieces = tuple(Unit(n, (0,), 1000, price, 0) for n, price in enumerate(prices))
+    lines = tuple(range(len(prices)))
+    half = Offer("half", 0, "set", 5000, lines, groups=((2, frozenset(lines)),),
+                 reward="percent", cheapest=1)  # fmt: skip
+    return Problem(tuple(prices), pieces, (half, *others), (), frozenset(), ((0,),), None, 5000)
+
+
+@pytest.mark.parametrize(
+    ("prices", "discount"),
+    [([15, 15, 15, 15], 15), ([20, 20, 15, 5], 14), ([50, 30, 30, 20], 29)],
+)
+def test_known_dispute_two(prices, discount):
+    """Second at half price or 20 % off any two, in one lane: promotions.md §5."""
+    lines = tuple(range(len(prices)))
+    fifth = Offer("fifth", 0, "set", 2000, lines, groups=((2, frozenset(lines)),), reward="percent")
+
+    assert discount == Solver(two_for_half(prices, fifth)).best().objective
