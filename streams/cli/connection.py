@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from pydantic import ValidationError
 
-from schemas.codec import Codec, committed
+from schemas.codec import Codec, CodecError, committed
 from streams.cli.errors import FAILED, INFRASTRUCTURE, USAGE, VerbError
 from streams.reading.log import LogError, LogReader, silent
 from streams.reading.values import Values
@@ -64,6 +64,12 @@ def reading(chosen: Settings) -> Iterator[LogReader]:
             yield log
     except LogError as error:
         raise of_log(error) from error
+    except CodecError as error:
+        raise VerbError(
+            "UNREADABLE",
+            f"a record cannot be decoded, {error}",
+            "set LOYALTY_REGISTRY_URL to the registry of those who wrote it, or unset it",
+        ) from error
 
 
 def codec(chosen: Settings) -> Codec:

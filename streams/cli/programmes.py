@@ -9,6 +9,7 @@ from streams.cli import output
 from streams.cli.connection import codec, reading, settings
 from streams.cli.errors import VerbError
 from streams.cli.publishing import compared, now_ms, publish, read
+from streams.core.grammar import DocumentError
 from streams.core.programme import Programme, load_programme
 from streams.documents import canonical, read_programme
 from streams.reading import published
@@ -27,7 +28,7 @@ def served(chosen: Settings, log: LogReader) -> Programme | None:
     Load the newest version of the programme that is served; None when none is out.
 
     Raises:
-        VerbError: If several are out and the settings name none.
+        VerbError: If several are out and the settings name none, or it cannot be used.
     """
     try:
         found = published.newest(published.programmes(log, codec(chosen), Names(chosen.tenant)))
@@ -42,7 +43,16 @@ def served(chosen: Settings, log: LogReader) -> Programme | None:
             f"several programmes are published: {', '.join(each.id for each in fitting)}",
             "name one with LOYALTY_PROGRAMME",
         )
-    return load_programme(content(fitting[0])) if fitting else None
+    if not fitting:
+        return None
+    try:
+        return load_programme(content(fitting[0]))
+    except DocumentError as error:
+        raise VerbError(
+            "PROGRAMME",
+            f"{fitting[0].id} version {fitting[0].version} cannot be used: {error}",
+            f"publish it mended, as version {fitting[0].version + 1}",
+        ) from error
 
 
 @app.command("publish")

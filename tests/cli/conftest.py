@@ -59,6 +59,14 @@ def call(monkeypatch):
     return run
 
 
+@pytest.fixture
+def market(kafka, request):
+    """Give the broker of a tenant of its own."""
+    tenant = request.node.name.replace("_", "-")[:40]
+    broker.apply(plan(tenant, partitions=1), AdminClient({"bootstrap.servers": kafka.bootstrap}))
+    return {"brokers": kafka.bootstrap, "tenant": tenant}
+
+
 @pytest.fixture(scope="session")
 def shop(kafka):
     """Give the broker of a shop in which one member bought, earned and spent."""

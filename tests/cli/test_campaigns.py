@@ -2,11 +2,8 @@ import json
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
 
 import streams.sandbox
-from streams import broker
-from streams.topics import plan
 
 SHOP = Path(streams.sandbox.__file__).parent / "shop"
 PROGRAMME = """
@@ -35,14 +32,6 @@ def written(tmp_path):
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def market(kafka, request):
-    """Give the broker of a tenant of its own."""
-    tenant = request.node.name.replace("_", "-")[:40]
-    broker.apply(plan(tenant, partitions=1), AdminClient({"bootstrap.servers": kafka.bootstrap}))
-    return {"brokers": kafka.bootstrap, "tenant": tenant}
 
 
 def test_the_campaigns_of_the_demo_are_sound(call):

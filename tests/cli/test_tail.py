@@ -84,3 +84,17 @@ def test_an_unknown_topic_is_said_in_one_line(call, shop):
 
     assert ended.code == 1
     assert ended.err.startswith("error NO_TOPIC: there is no topic nothing")
+
+
+def test_an_account_that_cannot_be_decoded_is_one_line(call, kafka, market):
+    """Somebody wrote it with another registry's ids."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap})
+    producer.produce(Names(market["tenant"]).accounts, b"\0\0\0\x0f\xff", "m-1")
+    producer.flush(30)
+
+    shown = call("members", "show", "m-1", **market)
+    (row,) = rows(call("tail", "accounts", "--json", **market))
+
+    assert shown.code == 1
+    assert "error UNREADABLE: a record cannot be decoded, UNKNOWN_SCHEMA" in shown.err
+    assert row["error"] == "(UNKNOWN_SCHEMA)"
