@@ -300,6 +300,7 @@ def test_what_was_read_cannot_be_changed():
             value.campaign = "x"
 
 
+LAST_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 BOUNDS = [
     ({"gives": {"set": [{"take": 1}], "reward": {"price": 0, "of": {"cheapest": 1}}}}, True),
     ({"gives": {"set": [{"take": 0}], "reward": {"price": 0}}}, False),
@@ -324,6 +325,21 @@ BOUNDS = [
     ({"title": "x" * 1001}, False),
     ({"limits": {"receipt": {"sets": 1}}}, False),
 ]
+DAYS = [
+    *(f"{month:02}-{last}" for month, last in enumerate(LAST_DAYS, start=1)),
+    *(f"{month:02}-01" for month in range(1, 13)),
+]
+NO_DAYS = ["00-10", "13-01", "01-00", "02-30", "04-31", "12-32", "1-1", "0101", "", "xx-yy"]
+
+
+@pytest.mark.parametrize("key", ["yearly", "next_year"])
+def test_a_lot_ends_on_days_of_a_leap_year(key):
+    """29 February is one; no 30th is in it."""
+    for text in DAYS:
+        assert load_campaign({**BIRTHDAY_GIFT, "lot": {"valid": {key: text}}}, programme())
+    for text in NO_DAYS:
+        with pytest.raises(DocumentError):
+            load_campaign({**BIRTHDAY_GIFT, "lot": {"valid": {key: text}}}, programme())
 
 
 @pytest.mark.parametrize(("parts", "right"), BOUNDS)
