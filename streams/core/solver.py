@@ -181,6 +181,10 @@ class Search:
             case _:
                 return 0
 
+    def _gain(self, rate: int) -> int:
+        """Give what a minor unit of discount is worth above what it counts when left."""
+        return max(0, self.scale - rate)
+
     @staticmethod
     def _set_share(offer: Offer, line: int, base: int) -> int:
         size = sum(take for take, _ in offer.groups)
@@ -244,19 +248,26 @@ class Search:
         known = self.memo.get(key)
         if known is not None:
             return known
-        total = 0
+        # Other pieces of a set, of other lines, can bear what is counted here: its share is
+        # not limited by this one's room, and costs the least rate of all its lines.
+        room = max(0, running - own.floor)
+        total = shared = 0
         for place in range(depth, len(self.lanes)):
-            shares = [
-                self._share(self.task.offers[at], unit, running)
-                for at in self.by_lane[self.lanes[place]]
-                if not dead >> at & 1
-                and at not in self.tight
-                and own.line in self.task.offers[at].lines
-                and not (effects_only and place == depth and self.task.offers[at].kind == "set")
-            ]
-            total += max(shares, default=0)
-        gain = max(0, self.scale - least)
-        found = gain * max(0, min(total, running - own.floor)) + max(whole, least) * running
+            alone = most = 0
+            for at in self.by_lane[self.lanes[place]]:
+                offer = self.task.offers[at]
+                if dead >> at & 1 or at in self.tight or own.line not in offer.lines:
+                    continue
+                share = self._share(offer, unit, running)
+                if offer.kind != "set":
+                    alone = max(alone, min(share, room) * self._gain(least))
+                elif not (effects_only and place == depth):
+                    most = max(most, share * self._gain(self.least[at]))
+            total += max(alone, most)
+            shared += most
+        if not shared:
+            total = min(total, room * self._gain(least))
+        found = total + max(whole, least) * running
         self.memo[key] = found
         return found
 
@@ -295,7 +306,7 @@ class Search:
             return 0
         if offer.limit is not None:
             most = min(most, offer.limit)
-        return most * max(0, self.scale - self.least[at])
+        return most * self._gain(self.least[at])
 
     # --- Going lane by lane ---------------------------------------------------
 
