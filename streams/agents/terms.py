@@ -5,13 +5,13 @@ parsed and compiled once a change, not once a receipt.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 
 from schemas.codec import Codec
-from streams.core.accrual import Rules
+from streams.core.accrual import Accrual, Facts, LineNet, Room, Rules
 from streams.core.campaigns import load_campaign
 from streams.core.earning import campaign_rules
 from streams.core.matching import CampaignIndex
@@ -102,17 +102,32 @@ class Terms:
         return self._serving(batch, at, campaigns=True)
 
     def rules(self, batch: Batch, receipt: Receipt) -> Rules:
-        """Give what the campaigns as of the sale pay for *receipt*."""
-        served = self.served(batch, receipt.sold_at)
-        at = receipt.sold_at
+        """
+        Give what campaigns pay at the store of *receipt*.
 
-        def product(sku: str) -> Mapping[str, Any]:
-            stored = batch.reference(PRODUCTS).as_of(sku.encode(), at)
-            return self._description(stored, product_from)
+        Programme, campaigns and goods are those of the instant that the rules are asked
+        about: that of the sale, also when a return asks again later.
+        """
 
-        stored = batch.reference(STORES).as_of(receipt.store.encode(), at)
-        store = {"store": receipt.store, **self._description(stored, store_from)}
-        return campaign_rules(served.programme, served.index, product, store)
+        def rules(
+            facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
+        ) -> tuple[Accrual, ...]:
+            served = self.served(batch, at)
+            stored = batch.reference(STORES).as_of(receipt.store.encode(), at)
+            store = {"store": receipt.store, **self._description(stored, store_from)}
+
+            def product(sku: str) -> Mapping[str, Any]:
+                return self.product(batch, sku, at)
+
+            asked = campaign_rules(served.programme, served.index, product, store)
+            return asked(facts, lines, at, room)
+
+        return rules
+
+    def product(self, batch: Batch, sku: str, at: EpochMs) -> Mapping[str, Any]:
+        """Give the attributes of a product as of *at*; what is unknown has none."""
+        stored = batch.reference(PRODUCTS).as_of(sku.encode(), at)
+        return self._description(stored, product_from)
 
     def _description(
         self, stored: bytes | None, read: Callable[[Codec, bytes | None], Any]

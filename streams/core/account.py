@@ -37,12 +37,14 @@ class Qualifying(Struct, frozen=True, array_like=True):
     Attributes:
         sold_at: The sale's instant; of several, the earliest.
         origin: The account that bought.
+        receipt: The sale; empty once a day's sales are one.
     """
 
     sold_at: EpochMs
     net: Money
     origin: str
     returns: tuple[QualifyingReturn, ...] = ()
+    receipt: str = ""
 
 
 class Counter(Struct, frozen=True, array_like=True):

@@ -79,11 +79,19 @@ class Facts(Struct, frozen=True):
 
 
 class Limit(Struct, frozen=True):
-    """One member limit of a rule; a receipt that pays is one use."""
+    """
+    One member limit of a rule; a receipt that pays is one use.
+
+    Attributes:
+        per: day, week, month, birthday or ever.
+        key: The birthday's year, where the rule has a window of its own; otherwise the
+            receipt's `birthday_year` counts.
+    """
 
     per: str
     uses: int | None = None
     points: Points | None = None
+    key: int | None = None
 
 
 class Accrual(Struct, frozen=True):
@@ -93,7 +101,9 @@ class Accrual(Struct, frozen=True):
     Attributes:
         shares: Points of each claimed line, by line number, summing to *points*; lines
             that were claimed and got 0 are present.
-        per: Birthday key, when the rule counts per birthday.
+        birthday_key: The birthday's year, when the rule counts per birthday.
+        weights: What *shares* were spread by, by line number, so that a cut to the budget
+            is spread alike; empty where it is the shares themselves.
     """
 
     rule: str
@@ -105,6 +115,7 @@ class Accrual(Struct, frozen=True):
     limits: tuple[Limit, ...] = ()
     budget: str | None = None
     birthday_key: int | None = None
+    weights: tuple[tuple[int, int], ...] = ()
 
 
 # Ledger → rules: facts, the lines with their nets, the time of sale, and how much each

@@ -14,7 +14,7 @@ from streams.core.postings import Entry
 from streams.core.receipt import EpochMs, Money, Points
 
 ResultStatus = Literal["ok", "refused", "deferred", "conflict"]
-Kind = Literal["receipt", "adjustment", "tick", "status", "merge", "unmerge", "birth"]
+Kind = Literal["receipt", "adjustment", "tick", "status", "merge", "unmerge", "birth", "claim"]
 
 
 class RulePaid(Struct, frozen=True, array_like=True):

@@ -79,6 +79,8 @@ class SettledReceipt(Struct, frozen=True, array_like=True):
         tier: The tier that earned it.
         has_returns: Whether it holds returns, so that it cannot be voided.
         voided_by: The void that took it back.
+        purchases: Receipts with a sale settled before it; this and the rest are what the
+            rules knew, for a policy that asks them again.
     """
 
     id: str
@@ -94,3 +96,8 @@ class SettledReceipt(Struct, frozen=True, array_like=True):
     has_returns: bool = False
     voided_by: str | None = None
     person: str | None = None
+    purchases: int = 0
+    codes: tuple[str, ...] = ()
+    payments: tuple[str, ...] = ()
+    store: str = ""
+    channel: str = "store"

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct
 
 from schemas.codec import Codec
+from streams.core.merging import HandOver
 from streams.core.receipt import EpochMs
 from streams.core.routing import Ended, Part, Visit
 from streams.wire import messages
@@ -26,7 +27,7 @@ CommandBody = (
     | messages.ClaimAnswer
     | messages.GiveUp
     | messages.Merge
-    | messages.HandOver
+    | HandOver
     | messages.ReceiptHandOver
     | messages.Unmerge
     | messages.Recall

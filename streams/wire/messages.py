@@ -8,8 +8,7 @@ where.  Each struct has the fields of the Avro record of its name.
 
 from msgspec import Struct
 
-from streams.core.account import Born, Counter, Debt, Qualifying, TierFloor
-from streams.core.lots import Lot
+from streams.core.account import Born, TierFloor
 from streams.core.receipt import Attribute, EpochMs, Points, Receipt
 
 
@@ -96,29 +95,6 @@ class Merge(Struct, frozen=True):
     """This account becomes a pointer to *into*."""
 
     into: str
-
-
-class HandOver(Struct, frozen=True):
-    """
-    What *giver* gives to the account addressed; applied once by *merge*.
-
-    Attributes:
-        kind: merge, unmerge or claim.
-        origins: The giver and what had been merged into it before.
-        tier_floor: The least tier that the receiver has from now on.
-        purchases: Receipts with a sale that the giver settled.
-    """
-
-    merge: str
-    kind: str
-    giver: str
-    origins: tuple[str, ...] = ()
-    lots: tuple[Lot, ...] = ()
-    debts: tuple[Debt, ...] = ()
-    qualifying: tuple[Qualifying, ...] = ()
-    tier_floor: TierFloor | None = None
-    counters: tuple[Counter, ...] = ()
-    purchases: int = 0
 
 
 class ReceiptHandOver(Struct, frozen=True):

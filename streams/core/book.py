@@ -1,0 +1,248 @@
+"""An account opened for one document: what every step of settling writes to.
+
+The core's values are frozen; a book is the one place where they are gathered
+while a document is settled, and it is closed into a new account.  It never
+leaves the function that opened it.
+"""
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from streams.core.account import Account, Counter, Debt
+from streams.core.limits import current
+from streams.core.lots import Lot, end_of, spending_key, spending_order
+from streams.core.policy import LedgerPolicy
+from streams.core.postings import SIDES, Entry, chained
+from streams.core.receipt import EpochMs, Points
+
+
+class Book:
+    """
+    The account, its lots and debts as they stand, and the entries so far.
+
+    Attributes:
+        document: The document being settled.
+        at: Its event time.
+        origin: The account that the document was keyed to: it earns and owes.
+        mark: Greatest event time, this document's included.
+        budgets: Points taken from campaign budgets; below 0 given back.
+    """
+
+    __slots__ = (
+        "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
+        "flags", "lots", "mark", "origin", "person", "policy", "was_due",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        account: Account,
+        document: str,
+        at: EpochMs,
+        policy: LedgerPolicy,
+        *,
+        origin: str | None = None,
+        person: str | None = None,
+    ) -> None:
+        self.account = account
+        self.document = document
+        self.at = at
+        self.policy = policy
+        self.origin = origin or account.id
+        self.person = person
+        self.mark = at if account.mark is None else max(account.mark, at)
+        self.lots: dict[str, Lot] = {lot.id: lot for lot in account.lots}
+        self.debts: dict[tuple[str, str], Points] = {
+            (debt.currency, debt.origin): debt.points for debt in account.debts
+        }
+        self.counters: dict[tuple[str, str, str, str], Counter] = {}
+        self.entries: list[Entry] = []
+        self.flags: list[str] = []
+        self.budgets: dict[str, Points] = {}
+        self._order: list[Lot] | None = None
+
+    # --- Reading ---------------------------------------------------------------
+
+    @property
+    def final(self) -> bool:
+        """Whether the account is closed or erased for good."""
+        return self.account.status in ("closed", "erased")
+
+    def owed(self, currency: str) -> Points:
+        """Sum the debts of *currency* over their origins."""
+        return sum(points for (each, _), points in self.debts.items() if each == currency)
+
+    def in_spending_order(self) -> list[Lot]:
+        """Give the lots that were there before the document's own, in spending order."""
+        if self._order is None:
+            ranks = spending_order(self.policy.classes)
+            with_points = (lot for lot in self.lots.values() if lot.remaining or lot.expired)
+            self._order = sorted(with_points, key=lambda lot: spending_key(lot, ranks))
+        return [self.lots[lot.id] for lot in self._order]
+
+    # --- Writing ---------------------------------------------------------------
+
+    def post(
+        self, kind: str, points: Points, lot: Lot, *, line: int | None = None,
+        at: EpochMs | None = None, sides: tuple[str, str] | None = None, origin: str | None = None,
+    ) -> None:  # fmt: skip
+        """Write an entry of *lot*; dated at the event, by its own origin, unless said."""
+        from_, to = sides or SIDES[kind]
+        self.entries.append(
+            Entry(
+                kind, from_, to, points, lot.currency, lot.id, origin or lot.origin,
+                self.document, line, self.at if at is None else at, lot.person,
+            )
+        )  # fmt: skip
+
+    def post_bare(
+        self, kind: str, points: Points, currency: str, *, sides: tuple[str, str],
+        origin: str, line: int | None = None,
+    ) -> None:  # fmt: skip
+        """Write an entry without a lot."""
+        self.entries.append(
+            Entry(
+                kind, *sides, points, currency, None, origin, self.document, line, self.at,
+                self.person,
+            )
+        )  # fmt: skip
+
+    def owe(
+        self, points: Points, currency: str, *, origin: str, to: str, line: int | None = None
+    ) -> None:
+        """
+        Make a shortage a debt of *origin*; on a closed account it is written off.
+
+        Args:
+            points: Above 0.
+            currency: Of the points.
+            origin: Who owes.
+            to: The side that the points were due to: spent or reversed.
+            line: The document's line, or None.
+        """
+        if self.final:
+            self.post_bare("writeoff", points, currency, sides=(to, to), origin=origin, line=line)
+            return
+        key = (currency, origin)
+        self.debts[key] = self.debts.get(key, 0) + points
+        self.post_bare("debt", points, currency, sides=("debt", to), origin=origin, line=line)
+
+    def credit(self, lot: Lot, kind: str) -> None:
+        """Add a new lot, which pays debt at once, even while pending or held."""
+        self.lots[lot.id] = lot
+        self.post(kind, lot.credited, lot)
+        self.pay_debt(lot, self.at)
+
+    def pay_debt(self, lot: Lot, at: EpochMs) -> Lot:
+        """
+        Pay current debt from what remains of *lot*: its origin's first, then by origin.
+
+        Returns:
+            The lot afterwards.
+        """
+        if not self.debts or not lot.remaining:
+            return lot
+        owing = sorted(
+            (origin != lot.origin, origin)
+            for currency, origin in self.debts
+            if currency == lot.currency
+        )
+        for _, origin in owing:
+            key = (lot.currency, origin)
+            paid = min(self.debts[key], lot.remaining)
+            if not paid:
+                break
+            lot = replace(lot, remaining=lot.remaining - paid, repaid=lot.repaid + paid)
+            self.post("repay", paid, lot, at=at, origin=origin)
+            if paid == self.debts[key]:
+                del self.debts[key]
+            else:
+                self.debts[key] -= paid
+        self.lots[lot.id] = lot
+        return lot
+
+    def expire(self, lots: Iterable[Lot] | None = None) -> None:
+        """
+        End every lot that ended by the mark, by (end, id).
+
+        Each pays current debt first; what remains expires, dated at the lot's end.
+        """
+        mark = self.mark
+        ended = [
+            (end_of(lot), lot.id)
+            for lot in (self.lots.values() if lots is None else lots)
+            if lot.remaining
+            and (lot.expires_at is not None or lot.closed_at is not None)
+            and end_of(lot) <= mark
+        ]
+        for end, lot_id in sorted(ended):
+            self.end(self.lots[lot_id], "expiry", end)
+
+    def end(self, lot: Lot, kind: str, at: EpochMs) -> None:
+        """Pay debt from *lot*, then move the rest to expired."""
+        lot = self.pay_debt(lot, at)
+        if lot.remaining:
+            self.post(kind, lot.remaining, lot, at=at)
+            self.lots[lot.id] = replace(lot, remaining=0, expired=lot.expired + lot.remaining)
+
+    def draw(self, lot: Lot, points: Points, kind: str, *, line: int | None = None) -> Lot:
+        """
+        Take *points*, at most what is drawable, from *lot*: its expired ones last.
+
+        Args:
+            lot: As it stands.
+            points: Above 0.
+            kind: redemption, clawback or adjustment.
+            line: The document's line, or None.
+
+        Returns:
+            The lot afterwards.
+        """
+        late = max(0, points - lot.remaining)
+        if late:
+            self.post("unexpiry", late, lot, line=line)
+        moved = {"remaining": lot.remaining + late - points, "expired": lot.expired - late}
+        if kind == "redemption":
+            lot = replace(lot, spent=lot.spent + points, **moved)
+        else:
+            lot = replace(lot, reversed=lot.reversed + points, **moved)
+        sides = ("lot", "reversed") if kind == "adjustment" else None
+        self.post(kind, points, lot, line=line, sides=sides)
+        self.lots[lot.id] = lot
+        return lot
+
+    # --- Closing ---------------------------------------------------------------
+
+    def close(self, account: Account) -> Account:
+        """
+        Make the new account: one version on, its chain extended by the entries.
+
+        Args:
+            account: With all that the book does not keep: status, qualifying, facts.
+        """
+        return self.leave(
+            replace(
+                account,
+                version=account.version + 1,
+                chain=chained(
+                    account.chain,
+                    account=account.id,
+                    version=account.version + 1,
+                    document=self.document,
+                    entries=self.entries,
+                ),
+            )
+        )
+
+    def leave(self, account: Account) -> Account:
+        """Give *account* the book's mark, lots, debts and counters; its version stays."""
+        return replace(
+            account,
+            mark=self.mark,
+            lots=tuple(self.lots[each] for each in sorted(self.lots)),
+            debts=tuple(
+                Debt(currency, origin, self.debts[currency, origin])
+                for currency, origin in sorted(self.debts)
+            ),
+            counters=current(account.counters, self.counters, self.mark, self.policy),
+        )
