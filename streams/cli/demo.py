@@ -112,7 +112,8 @@ def _played(sandbox: Any, wishes: Any, *, json: bool) -> Any:
         VerbError: If something that it needs does not work.
     """
     from connectors.pos import DeliveryError  # noqa: PLC0415 -- loaded with the sandbox
-    from streams import clock, crew, dataset, jars, kafka, shelves  # noqa: PLC0415
+    from streams import clock  # noqa: PLC0415
+    from streams.sandbox import crew, dataset, jars, kafka, shelves  # noqa: PLC0415
     from streams.sandbox.screen import Screen  # noqa: PLC0415
 
     screen = Screen(output.console(stderr=json), quiet=json)
