@@ -16,7 +16,7 @@ from msgspec import Struct, defstruct
 
 from schemas.catalogue import Schema, catalogue
 from schemas.codec import RECORD_BYTES_MAX, Codec, CodecError, committed, plain
-from schemas.decoding import compile_reader
+from schemas.decoding import compile_reader, count
 from schemas.encoding import OddError, compile_writer, zigzag
 from schemas.faults import first_fault
 from streams.core.result import Result
@@ -354,6 +354,21 @@ class TestReading:
         """Damage does not pass for another value."""
         with pytest.raises((OddError, EOFError, IndexError)):
             compile_reader(POINTS, Points)(GIVEN + body, 0)
+
+    def test_a_truth_is_zero_or_one(self):
+        """Two is damage, and no truth of any writer."""
+        flag = {"name": "flag", "type": "boolean"}
+        tree = {"type": "record", "name": "Flag", "namespace": "loyalty.v1", "fields": [flag]}
+
+        assert compile_reader(tree)(b"\1", 0) == ({"flag": True}, 1)
+        with pytest.raises(OddError):
+            compile_reader(tree)(b"\2", 0)
+
+    @pytest.mark.parametrize(("promised", "left"), [(3, 2), (2**40, 5), (1, 0)])
+    def test_a_block_promises_no_more_items_than_bytes_are_left(self, promised, left):
+        """Before anything is made of it."""
+        with pytest.raises(EOFError):
+            count(zigzag(promised) + bytes(left), 0)
 
     @given(LONGS)
     def test_every_long_is_read_back(self, number):
