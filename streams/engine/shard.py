@@ -102,6 +102,8 @@ class Shard:
         self._wake = asyncio.Event()
         self._full = False
         self._task: asyncio.Task[None] | None = None
+        # One transaction at a time: the producer of a shard knows no more.
+        self._transaction = threading.Lock()
         self._log: KafkaLog | None = None
         self._store: ShardStore | None = None
 
@@ -243,9 +245,9 @@ class Shard:
         """Do one batch, once or not at all."""
         for attempt in range(ABORTS_MAX):
             started_at = time.monotonic()
-            draft = self._handle(records)
             try:
-                self._commit(draft, records)
+                with self._transaction:
+                    self._commit(self._handle(records), records)
             except AbortedError as error:
                 self.aborts += 1
                 log.warning("transaction aborted", shard=self.name, reason=str(error))
@@ -331,9 +333,17 @@ class Shard:
         if not position or self._buffer or self._log is None or self._stopping.is_set():
             return
         try:
-            commit(
-                self._log, _NO_TABLES, puts={}, outputs=(), position=position, reach=lambda _: None
-            )
+            with self._transaction:
+                if self._buffer:
+                    return
+                commit(
+                    self._log,
+                    _NO_TABLES,
+                    puts={},
+                    outputs=(),
+                    position=position,
+                    reach=lambda _: None,
+                )
         except (AbortedError, LostPartitionError):
             return
         except FatalLogError as error:
