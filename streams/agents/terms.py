@@ -48,6 +48,14 @@ class Served(Struct, frozen=True):
     index: CampaignIndex
 
 
+class Timeline(Struct, frozen=True):
+    """The versions of a programme in the order of their starts, and what they were made of."""
+
+    seen: tuple[int, int]
+    starts: list[EpochMs]
+    served: list[Served]
+
+
 def references(names: Names, codec: Codec) -> tuple[Reference, ...]:
     """Declare every reference topic that the stages read."""
 
@@ -78,9 +86,8 @@ class Terms:
     def __init__(self, codec: Codec, programme: str | None = None) -> None:
         self._codec = codec
         self._programme = programme
-        self._seen: tuple[int, int] | None = None
-        self._starts: list[EpochMs] = []
-        self._served: list[Served] = []
+        # With campaigns and without: most stages need the programme alone.
+        self._timelines: dict[bool, Timeline] = {}
         self._described: dict[bytes, Mapping[str, Any]] = {}
 
     def policy(self, batch: Batch, at: EpochMs) -> LedgerPolicy:
@@ -146,19 +153,24 @@ class Terms:
         programmes = batch.reference(PROGRAMMES)
         published = batch.reference(CAMPAIGNS) if campaigns else None
         seen = (programmes.generation, -1 if published is None else published.generation)
-        if seen != self._seen:
-            self._compile(programmes, published)
-            self._seen = seen
+        timeline = self._timelines.get(campaigns)
+        if timeline is None or timeline.seen != seen:
+            timeline = self._timelines[campaigns] = self._compile(seen, programmes, published)
         # Before the first version the first one serves: a late receipt may be older.
-        return self._served[max(bisect_right(self._starts, at) - 1, 0)]
+        return timeline.served[max(bisect_right(timeline.starts, at) - 1, 0)]
 
-    def _compile(self, programmes: ReferenceView, campaigns: ReferenceView | None) -> None:
+    def _compile(
+        self, seen: tuple[int, int], programmes: ReferenceView, campaigns: ReferenceView | None
+    ) -> Timeline:
         versions = self._versions(programmes)
         documents: list[Document] = []
         if campaigns is not None:
             documents = [campaign_from(self._codec, value) for _, _, value in campaigns.versions()]
-        self._starts = [version.valid_from for version in versions]
-        self._served = [self._serve(version, documents) for version in versions]
+        return Timeline(
+            seen,
+            [version.valid_from for version in versions],
+            [self._serve(version, documents) for version in versions],
+        )
 
     def _versions(self, view: ReferenceView) -> list[Document]:
         found = [programme_from(self._codec, value) for _, _, value in view.versions()]
