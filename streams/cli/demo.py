@@ -69,7 +69,8 @@ def demo(
         balances=balances,
         keep=keep,
     )
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
     outcome = _played(sandbox, wishes, json=json)
     if json:
         output.print_json(outcome)
@@ -170,5 +171,9 @@ def _print(outcome: Any) -> None:
 
 
 def _interrupt(*_: object) -> NoReturn:
-    """Take SIGTERM as Ctrl-C, so that it leaves nothing behind either."""
+    """
+    Take SIGTERM as Ctrl-C, so that it leaves nothing behind either.
+
+    A shell starts a job in the background with SIGINT ignored, and Python keeps it so.
+    """
     raise KeyboardInterrupt

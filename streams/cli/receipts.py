@@ -8,6 +8,7 @@ import typer
 from streams.cli import output
 from streams.cli.connection import reading, settings, values
 from streams.cli.errors import VerbError
+from streams.cli.programmes import served
 from streams.core.result import Result
 from streams.reading.receipt import Dossier, dossier
 from streams.reading.results import Answer
@@ -35,6 +36,7 @@ def show(
     with reading(chosen) as log:
         output.note(f"reading the log for {receipt} …")
         found = dossier(log, values(chosen), Names(chosen.tenant), receipt)
+        programme = served(chosen, log)
     if not found.sightings and not found.answers:
         raise VerbError(
             "UNKNOWN",
@@ -44,7 +46,7 @@ def show(
     if json:
         output.print_json(as_json(found))
     else:
-        _print(found)
+        _print(found, programme.exponent if programme else 2)
 
 
 def as_json(found: Dossier) -> dict[str, Any]:
@@ -83,7 +85,7 @@ def named(value: Any) -> Any:
     return value
 
 
-def _print(found: Dossier) -> None:
+def _print(found: Dossier, exponent: int) -> None:
     output.say(f"Document {found.document}\n")
     output.print_table(
         ("where", "at", "what"),
@@ -99,10 +101,10 @@ def _print(found: Dossier) -> None:
             output.say(f"Again result {identity} at {answer.position}, as at {seen[identity]}.")
         else:
             seen[identity] = str(answer.position)
-            _print_answer(answer)
+            _print_answer(answer, exponent)
 
 
-def _print_answer(answer: Answer) -> None:
+def _print_answer(answer: Answer, exponent: int) -> None:
     result = answer.result
     output.say(f"Result {result.result_id}: {sentence(result)}")
     output.say(f"  result at {answer.position}")
@@ -111,6 +113,9 @@ def _print_answer(answer: Answer) -> None:
     if result.rules:
         paid = ", ".join(f"{each.rule} v{each.version}: {each.points:,}" for each in result.rules)
         output.say(f"  paid by {paid}")
+    back = refund(result, exponent)
+    if back is not None:
+        output.say(f"  {back}")
     if result.flags:
         output.say(f"  flags {', '.join(result.flags)}")
     if result.lines:
@@ -138,11 +143,28 @@ def sentence(result: Result) -> str:
         return f"waits, {result.code}; nothing is posted until then."
     if result.status == "conflict":
         return "conflict: the id is known with other content; the first stands."
-    earned = sum(line.earned for line in result.lines)
-    redeemed = sum(line.redeemed for line in result.lines)
     if result.account is None:
         return "booked without an account: nobody was named at the till."
+    sums = {
+        "earned": sum(line.earned for line in result.lines),
+        "spent": sum(line.redeemed for line in result.lines),
+        "clawed back": sum(line.clawed for line in result.lines),
+        "given back": sum(line.reinstated for line in result.lines),
+    }
+    moved = ", ".join(f"{points:,} points {how}" for how, points in sums.items() if points)
     return (
         f"booked on account {result.account}, version {result.version}: "
-        f"{earned:,} points earned, {redeemed:,} spent."
+        f"{moved or 'no point moved'}."
     )
+
+
+def refund(result: Result, exponent: int) -> str | None:
+    """Say what the customer got back, in a sentence; None where nothing was."""
+    back = result.refund
+    parts = [
+        f"{output.money(back.money, exponent)} in cash" if back.money else "",
+        f"{output.money(back.gift, exponent)} on a gift card" if back.gift else "",
+        f"{back.points:,} in points" if back.points else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f"refunded {said}" if said else None

@@ -20,6 +20,7 @@ from streams.core.snapshot import Snapshot
 from streams.engine.record import partition_for
 from streams.engine.stage import changelog_topic
 from streams.identifiers import Digester
+from streams.sandbox.kafka import EmbeddedKafka
 from streams.settings import SANDBOX_KEY
 from streams.tables import SETTLED
 from streams.topics import Names, Topic, dead_letters, plan
@@ -57,6 +58,20 @@ def call(monkeypatch):
 
     monkeypatch.setenv("LOYALTY_BROKERS", "127.0.0.1:1")
     return run
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what needs a broker, so that the rest can be run alone."""
+    for item in items:
+        if "kafka" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.broker)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory):
+    """Start a broker for all tests of the command line; each has topics of its own."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), heap_mb=256) as embedded:
+        yield embedded
 
 
 @pytest.fixture

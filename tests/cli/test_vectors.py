@@ -7,7 +7,7 @@ SPREAD = {
     "about": "one spread",
     "vectors": [
         {
-            "name": "ten over three",
+            "name": "thirds",
             "kind": "spread",
             "given": [10, [1, 1, 1]],
             "expected": [4, 3, 3],
@@ -72,8 +72,8 @@ def test_each_difference_is_named_with_its_path(call, written):
     ended = call("vectors", "run", wrong)
 
     assert ended.code == 1
-    assert "ten over three: [0]: expected 3, got 4" in ended.out
-    assert "ten over three: [2]: expected 4, got 3" in ended.out
+    assert "thirds: [0]: expected 3, got 4" in ended.out
+    assert "thirds: [2]: expected 4, got 3" in ended.out
     (report,) = json.loads(call("vectors", "run", wrong, "--json").out)
     assert [each["path"] for each in report["differences"]] == ["[0]", "[2]"]
 
