@@ -29,7 +29,12 @@ def reconcile(context: typer.Context, *, json: Annotated[bool, output.Json] = Fa
         names = Names(chosen.tenant)
         report = Auditor(chosen.client(), names, codec(chosen), progress=_progress).audit()
     if json:
-        output.print_json({"holds": report.holds, "checks": report.checks, "totals": report.totals})
+        # The side that points come from runs below 0; what was issued is its opposite.
+        totals = {
+            currency: sides | {"issued": -sides.get("issued", 0)}
+            for currency, sides in report.totals.items()
+        }
+        output.print_json({"holds": report.holds, "checks": report.checks, "totals": totals})
     else:
         for line in told(report.checks):
             output.say(line)
@@ -51,5 +56,5 @@ def told(checks: Sequence[Check]) -> list[str]:
 
 
 def _progress(topic: str, count: int) -> None:
-    if count % PROGRESS_EVERY == 0:
+    if count and count % PROGRESS_EVERY == 0:
         output.note(f"{topic}: {count:,} records read")
