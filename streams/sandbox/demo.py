@@ -8,11 +8,12 @@ process it starts ends with it, however it ends.
 
 import random
 import shutil
+import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from connectors.pos import PosProducer
 from schemas.codec import committed
 from streams import broker
 from streams.app import APPS, app_of, full_plan
+from streams.clock import Clock, ReplayTime
 from streams.core.campaigns import Campaign
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs
@@ -31,7 +33,6 @@ from streams.engine import changelog_topic
 from streams.reading.audit import Auditor, Check
 from streams.reading.log import LogReader
 from streams.sandbox.balances import write_balances
-from streams.clock import Clock
 from streams.sandbox.crew import Crew
 from streams.sandbox.dataset import dataset
 from streams.sandbox.jars import KAFKA_VERSION, kafka_jars
@@ -57,6 +58,7 @@ QUIET_LOOKS = 4
 # Longer than a killed worker needs to be back: time-outs of the group and of a transaction.
 SILENT_SECONDS = 60.0
 KILL_AFTER_SECONDS = (3.0, 8.0)
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Wishes(Struct, frozen=True, kw_only=True):
@@ -182,6 +184,7 @@ class Demo:
         self.folder = Path(tempfile.mkdtemp(prefix="demo-", dir=home))
         self.began = time.monotonic()
         self.sent_at: dict[str, float] = {}
+        self.replayed = ReplayTime()
         self.figures: dict[str, float | int | None] = {}
         self.processes: dict[str, dict[str, float | int | None]] = {}
 
@@ -193,8 +196,9 @@ class Demo:
         look at.
         """
         finished = False
+        heard = {each: signal.getsignal(each) for each in ENDS}
         try:
-            with ExitStack() as ending:
+            with ExitStack() as ending, undisturbed_end():
                 outcome = self._run(ending)
             finished = outcome.holds
         except KeyboardInterrupt:
@@ -205,6 +209,8 @@ class Demo:
                 shutil.rmtree(self.folder, ignore_errors=True)
             else:
                 self.screen.say(f"Logs and data are kept in {self.folder}")
+            for each, handler in heard.items():
+                signal.signal(each, handler)
         return outcome
 
     # --- Before the first sale ------------------------------------------------------
@@ -223,7 +229,7 @@ class Demo:
         lag = LagReader(client, _stages(settings))
         ending.callback(lag.close)
         self._members(shop, client, names, lag)
-        watcher = Watcher(client, names, self.codec, self.sent_at)
+        watcher = Watcher(client, names, self.codec, self.sent_at, answered=self.replayed.answered)
         watcher.start()
         ending.callback(watcher.stop)
         running = Running(settings, kafka, crew, lag, watcher)
@@ -319,28 +325,35 @@ class Demo:
             def sent(act: Act) -> None:
                 nonlocal reached
                 reached = act.at_ms
-                clock.reach(act.at_ms)
+                if act.awaits_result:
+                    self.replayed.sent(act.document.id, act.at_ms)
                 self.sent_at.setdefault(act.document.id, time.monotonic())
 
             player = Player(acts, till, rate=wishes.rate, sent=sent)
             began = time.monotonic()
             player.start()
             try:
-                self._watch(player, wanted, running)
+                self._watch(player, wanted, running, clock)
                 player.wait()
             finally:
                 player.stop()
         self.figures["play_seconds"] = round(running.watcher.last_result_at - began, 3)
         return player.tally, reached
 
-    def _watch(self, player: Player, wanted: int, running: Running) -> None:
-        """Show the replay until every document has its result, or nothing moves any more."""
+    def _watch(self, player: Player, wanted: int, running: Running, clock: Clock) -> None:
+        """
+        Show the replay and tell the stages its time, until every document has its result.
+
+        Also ends when nothing has moved for a minute: the reconciliation says what is amiss.
+        """
         crew, watcher = running.crew, running.watcher
         killer = Killer(crew, self.wishes.seed) if self.wishes.chaos else None
         quiet = 0
         with self.screen.table() as show:
             while player.playing or (quiet < QUIET_LOOKS and player.error is None):
                 time.sleep(LOOK_SECONDS)
+                if (reached_ms := self.replayed.reached_ms()) is not None:
+                    clock.reach(reached_ms)
                 behind = running.lag.lag()
                 if killer is not None and player.playing:
                     killer.look()
@@ -518,6 +531,20 @@ def _stages(settings: Settings) -> tuple[Stage, ...]:
 def _answered(watcher: Watcher) -> set[str]:
     """Name the documents that have a final result; one that was split has its first part's."""
     return {document.split("#", 1)[0] for document in set(watcher.finals)}
+
+
+@contextmanager
+def undisturbed_end() -> Iterator[None]:
+    """
+    Let nobody interrupt what comes after the block: it is short, and ends what was started.
+
+    Whoever uses it gives the signals their handlers back.
+    """
+    try:
+        yield
+    finally:
+        for each in ENDS:
+            signal.signal(each, signal.SIG_IGN)
 
 
 def wait_for_interrupt() -> None:

@@ -7,7 +7,7 @@ receipt from the moment the till sent it to the moment its bonus can be read.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import quantiles
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
@@ -55,14 +55,22 @@ class Watcher:
         names: The tenant's topics.
         codec: Of the registry's ids.
         sent_at: Receipt id → when the till sent it, by `time.monotonic`; filled meanwhile.
+        answered: Told the document of every result of a receipt, from the watcher's thread.
     """
 
     def __init__(
-        self, client: Mapping[str, str], names: Names, codec: Codec, sent_at: Mapping[str, float]
+        self,
+        client: Mapping[str, str],
+        names: Names,
+        codec: Codec,
+        sent_at: Mapping[str, float],
+        *,
+        answered: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._names = names
         self._codec = codec
         self._sent_at = sent_at
+        self._answered = answered
         self._client = client
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._moments: deque[float] = deque(maxlen=LATENCIES)
@@ -148,6 +156,7 @@ class Watcher:
         self._results += 1
         if result.kind != "receipt":
             return
+        self._answered(result.document)
         self._moments.append(now)
         if result.status in {"ok", "refused"}:
             self.finals.add(result.document)
