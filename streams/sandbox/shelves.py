@@ -12,6 +12,7 @@ from schemas.codec import Codec
 from streams.core.campaigns import Campaign
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs
+from streams.reading.log import silent
 from streams.topics import Names
 from streams.wire.members import member_bytes
 from streams.wire.references import (
@@ -46,7 +47,9 @@ class Shelves:
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 500_000,
-            }
+            },
+            # A broker that has just started makes it wait, which is nothing to tell.
+            logger=silent,
         )
 
     def programme(self, programme: Programme, *, at: EpochMs) -> None:

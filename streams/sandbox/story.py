@@ -106,7 +106,7 @@ class Teller:
         for story in stories:
             lot = story.lot
             title = self._titles.get(lot.rule, lot.rule)
-            lines = ", ".join(str(each.n) for each in story.goods)
+            lines = _ranges([each.n for each in story.goods])
             where = f" for {'lines' if len(story.goods) > 1 else 'line'} {lines}" if lines else ""
             until = "for ever"
             if lot.expires_at is not None:
@@ -194,6 +194,17 @@ def _chosen(stories: Sequence[Story]) -> list[Story]:
 def _called(attributes: Mapping[str, Attribute]) -> str:
     words = [str(attributes[name]) for name in CALLED_BY if attributes.get(name)]
     return ", ".join(dict.fromkeys(words)).lower()
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Write numbers in order as ranges: 1–4, 7."""
+    runs: list[list[int]] = []
+    for n in sorted(numbers):
+        if runs and runs[-1][1] == n - 1:
+            runs[-1][1] = n
+        else:
+            runs.append([n, n])
+    return ", ".join(str(first) if first == last else f"{first}–{last}" for first, last in runs)
 
 
 def _points(points: int, currency: str) -> str:

@@ -75,6 +75,7 @@ class Watcher:
         self._latencies: deque[float] = deque(maxlen=LATENCIES)
         self._moments: deque[float] = deque(maxlen=LATENCIES)
         self._points: Counter[str] = Counter()
+        self._seen: set[str] = set()
         self._results = self._notifications = self._letters = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -153,6 +154,10 @@ class Watcher:
     def _take(self, result: Result) -> None:
         now = time.monotonic()
         self.last_result_at = now
+        if result.result_id in self._seen:
+            # A document that came again is answered again; nothing new has happened.
+            return
+        self._seen.add(result.result_id)
         self._results += 1
         if result.kind != "receipt":
             return
