@@ -130,7 +130,7 @@ class Book:
     def credit(self, lot: Lot, kind: str) -> None:
         """Add a new lot, which pays debt at once, even while pending or held."""
         self.lots[lot.id] = lot
-        self.post(kind, lot.credited, lot)
+        self.post(kind, lot.credited, lot, sides=("issued", "lot"))
         self.pay_debt(lot, self.at)
 
     def pay_debt(self, lot: Lot, at: EpochMs) -> Lot:

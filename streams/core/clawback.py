@@ -62,7 +62,8 @@ def claw(
             if by_share:
                 for n, points in steps_by_line(dict(award.shares), pieces, original):
                     lines[n] = lines.get(n, 0) + points
-            elif step:
+            else:
+                # Listed also where rounding leaves nothing to take this time.
                 lines[lowest] = lines.get(lowest, 0) + step
             awards.append(award)
         originals[name] = replace(original, awards=tuple(awards))
@@ -149,10 +150,10 @@ def _take(book: Book, award: Award, step: Points) -> None:
         lots = list(book.lots.values())
         balance = active_points(lots, award.currency, at) - book.owed(award.currency)
         owed = min(left, max(0, balance))
-    if owed:
-        book.owe(owed, award.currency, origin=origin, to="reversed")
     if left > owed and lot is not None:
         book.post("writeoff", left - owed, lot, sides=("reversed", "reversed"))
+    if owed:
+        book.owe(owed, award.currency, origin=origin, to="reversed")
 
 
 def _from_lot(book: Book, lot: Lot, step: Points) -> tuple[Lot, Points]:

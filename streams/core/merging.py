@@ -21,7 +21,7 @@ from streams.core.account import (
     TierFloor,
 )
 from streams.core.book import Book
-from streams.core.lots import Lot, end_of
+from streams.core.lots import Lot, spending_key, spending_order
 from streams.core.outcome import finish
 from streams.core.policy import LedgerPolicy
 from streams.core.postings import Entry
@@ -234,8 +234,9 @@ def unmerge_in(pointer: Account, payload: HandOver) -> Account:
 
 
 def _post_transfers(book: Book, lots: tuple[Lot, ...], debts: tuple[Debt, ...]) -> None:
-    """Post what moves: lots with points left by (end, id), then debts."""
-    for lot in sorted(lots, key=lambda each: (end_of(each), each.id)):
+    """Post what moves: lots with points left in spending order, then debts."""
+    ranks = spending_order(book.policy.classes)
+    for lot in sorted(lots, key=lambda each: spending_key(each, ranks)):
         if lot.remaining:
             book.post("transfer", lot.remaining, lot)
     for debt in debts:

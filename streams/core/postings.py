@@ -65,6 +65,8 @@ def chained(
 ) -> str:
     """Give the hash of a result: hex SHA-256 of what it posts, after *previous*."""
     parts = [previous, account, str(version), document]
+    if not entries:
+        parts.append("")  # The entries are one more part, and an empty one is a part too.
     instants: dict[EpochMs, str] = {}
     for entry in entries:
         at = instants.get(entry.at)

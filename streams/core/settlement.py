@@ -295,7 +295,7 @@ def _line_results(
         for n, share in award.shares:
             earned[n] = earned.get(n, 0) + share
     redeemed = {n: sum(each.points for each in drawn) for n, drawn in draws.items()}
-    back = {n for n in (*clawed, *reinstated) if clawed.get(n) or reinstated.get(n)}
+    back = {*clawed, *(n for n, points in reinstated.items() if points)}
     return tuple(
         LineResult(
             n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0)
