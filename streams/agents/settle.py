@@ -19,7 +19,10 @@ from streams.agents.terms import CAMPAIGNS, PRODUCTS, PROGRAMMES, STORES, Terms
 from streams.core import adjustments, status
 from streams.core.account import Account
 from streams.core.accrual import LotTerms
+from streams.core.calendar import CalendarError, dates
 from streams.core.digest import document_digest
+from streams.core.grammar import DocumentError
+from streams.core.lots import condition_text, spending_condition
 from streams.core.merging import HandOver, merge_in, merge_out, unmerge_in, unmerge_out
 from streams.core.ownership import Ownership, claim, give_up, is_home
 from streams.core.policy import LedgerPolicy
@@ -40,6 +43,7 @@ from streams.wire.errors import MalformedError
 
 TABLES = (ACCOUNTS.name, SETTLED.name, OWNERS.name)
 REFERENCES = (PROGRAMMES, CAMPAIGNS, PRODUCTS, STORES)
+STATUSES = ("open", "blocked", "closed", "erased")
 
 Command = Message[CommandBody]
 
@@ -86,16 +90,31 @@ class SettleStage:
         """Decide every record of *batch*."""
         for record in batch.records:
             try:
-                command = command_from(self._out.codec, record.value)
-                self._serve(Case(batch, record, (record.key or b"").decode(), command))
+                case = self._read(batch, record)
             except (CodecError, MalformedError) as error:
                 self._out.letter(batch, record, error)
+            else:
+                self._handlers[type(case.command.body)](case)
 
-    def _serve(self, case: Case) -> None:
-        handler = self._handlers.get(type(case.command.body))
-        if handler is None:
-            raise MalformedError(f"body: no stage serves {type(case.command.body).__name__}")
-        handler(case)
+    def _read(self, batch: Batch, record: Record) -> Case:
+        """
+        Read a command, checked so far that nothing but a fault of ours can fail later.
+
+        What has been put when a handler fails can't be taken back singly, so that no
+        handler raises for what a record says.
+        """
+        command = command_from(self._out.codec, record.value)
+        if type(command.body) not in self._handlers:
+            raise MalformedError(f"body: no stage serves {type(command.body).__name__}")
+        try:
+            key = (record.key or b"").decode()
+        except UnicodeDecodeError:
+            raise MalformedError("key: not UTF-8") from None
+        if isinstance(command.body, messages.Adjustment):
+            _terms_of(command.body.terms)
+        if isinstance(command.body, messages.StatusChange) and command.body.status not in STATUSES:
+            raise MalformedError(f"status: one of {', '.join(STATUSES)}")
+        return Case(batch, record, key, command)
 
     # --- Receipts -----------------------------------------------------------------
 
@@ -316,18 +335,15 @@ class SettleStage:
     def _status(self, case: Case, account: Account, policy: LedgerPolicy) -> tuple[Account, Result]:
         body = case.command.body
         assert isinstance(body, messages.StatusChange)
-        try:
-            change = msgspec.convert(
-                {
-                    "id": case.command.id,
-                    "account": account.id,
-                    "status": body.status,
-                    "at": case.command.at,
-                },
-                status.StatusChange,
-            )
-        except msgspec.ValidationError:
-            raise MalformedError("status: open, blocked, closed or erased") from None
+        change = msgspec.convert(
+            {
+                "id": case.command.id,
+                "account": account.id,
+                "status": body.status,
+                "at": case.command.at,
+            },
+            status.StatusChange,
+        )
         return status.set_status(account, change, policy=policy)
 
     def _adjust(self, case: Case, account: Account, policy: LedgerPolicy) -> tuple[Account, Result]:
@@ -414,15 +430,21 @@ def _same_day(one: Any, other: Any) -> bool:
 
 
 def _terms_of(terms: messages.Terms) -> LotTerms:
-    """Read lot terms off the wire, where each map is JSON."""
+    """
+    Read lot terms off the wire, where each map is JSON.
+
+    Raises:
+        MalformedError: If no lot could have them.
+    """
+    written = {"spendable_on": terms.spendable_on, "delay": terms.delay, "valid": terms.valid}
     try:
-        return LotTerms(
-            class_=terms.class_,
-            spendable_on=None
-            if terms.spendable_on is None
-            else msgspec.json.decode(terms.spendable_on),
-            delay=None if terms.delay is None else msgspec.json.decode(terms.delay),
-            valid=None if terms.valid is None else msgspec.json.decode(terms.valid),
-        )
-    except msgspec.DecodeError:
-        raise MalformedError("terms: a map of the lot's terms is not JSON") from None
+        read = {
+            name: None if text is None else msgspec.json.decode(text)
+            for name, text in written.items()
+        }
+        found = msgspec.convert({"class": terms.class_, **read}, LotTerms)
+        dates(found, 0, "UTC")
+        spending_condition(condition_text(found.spendable_on))
+    except (msgspec.MsgspecError, CalendarError, DocumentError) as error:
+        raise MalformedError(f"terms: {type(error).__name__}") from None
+    return found

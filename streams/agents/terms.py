@@ -8,12 +8,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
 from msgspec import Struct
 
-from schemas.codec import Codec
+from schemas.codec import Codec, CodecError
 from streams.core.accrual import Accrual, Facts, LineNet, Room, Rules
 from streams.core.campaigns import load_campaign
 from streams.core.earning import campaign_rules
+from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
 from streams.core.policy import LedgerPolicy, ledger_policy
 from streams.core.programme import Programme, load_programme
@@ -29,6 +31,8 @@ from streams.wire.references import (
     programme_from,
     store_from,
 )
+
+log = structlog.get_logger("streams.agents")
 
 PROGRAMMES, CAMPAIGNS, PRODUCTS, STORES = "programmes", "campaigns", "products", "stores"
 RESOLUTIONS = "resolutions"
@@ -59,8 +63,22 @@ class Timeline(Struct, frozen=True):
 def references(names: Names, codec: Codec) -> tuple[Reference, ...]:
     """Declare every reference topic that the stages read."""
 
-    def dated(read: Callable[[Codec, bytes | None], Any]) -> Callable[[Record], int]:
-        return lambda record: int(read(codec, record.value).valid_from)
+    def dated(read: Callable[[Codec, bytes | None], Any]) -> Callable[[Record], int | None]:
+        def valid_from(record: Record) -> int | None:
+            try:
+                at: int = read(codec, record.value).valid_from
+            except CodecError as error:
+                # One bad product must not stop the shop; without its record it is unknown.
+                log.warning(
+                    "reference record skipped",
+                    topic=record.topic,
+                    offset=record.offset,
+                    code=error.code,
+                )
+                return None
+            return at
+
+        return valid_from
 
     def entity(record: Record) -> bytes:
         return lookup_key(record.key or b"")
@@ -189,7 +207,15 @@ class Terms:
 
     def _serve(self, version: Document, documents: list[Document]) -> Served:
         programme = load_programme(content(version))
-        campaigns = [load_campaign(content(each), programme) for each in documents]
+        campaigns = []
+        for each in documents:
+            try:
+                campaigns.append(load_campaign(content(each), programme))
+            except (CodecError, DocumentError) as error:
+                # `campaigns publish` refuses such a document; another publisher did not.
+                log.warning(
+                    "campaign skipped", campaign=each.id, version=each.version, error=str(error)
+                )
         return Served(programme, policy_of(programme), CampaignIndex(programme, campaigns))
 
 

@@ -138,7 +138,10 @@ class HeldReference:
             return ()
         kept = [each for each in versions if declared.lookup_key is None or each[2] != own]
         if record.value is not None:
-            kept.append((declared.valid_from(record), record.offset, own, record.value))
+            valid_from = declared.valid_from(record)
+            if valid_from is None:
+                return versions
+            kept.append((valid_from, record.offset, own, record.value))
         return tuple(sorted(kept, key=lambda version: version[:2]))
 
     def close(self) -> None:

@@ -56,7 +56,8 @@ class Reference(Struct, frozen=True):
 
     Without *valid_from* a key has one value, the latest.  With it, each record
     is a version of its key that serves from that instant (milliseconds) until
-    the next version; of two with the same instant the later offset wins.
+    the next version; of two with the same instant the later offset wins.  A record for
+    which it gives None is left out, as if it weren't there.
 
     Compaction keeps one record a Kafka key.  A topic whose versions must
     survive it gives each version a Kafka key of its own, and *lookup_key* says
@@ -67,7 +68,7 @@ class Reference(Struct, frozen=True):
 
     name: str
     topic: str
-    valid_from: Callable[[Record], int] | None = None
+    valid_from: Callable[[Record], int | None] | None = None
     lookup_key: Callable[[Record], bytes] | None = None
 
 
