@@ -179,7 +179,7 @@ def discount_lane(
             return None
         rooms = {unit: running[unit] - units[unit].floor for unit in bearing}
         own = parts.setdefault(offer.id, {})
-        own.update(_over_units(off, rooms, units))
+        own.update(over_units(off, rooms, units))
         offers[offer.id] = offer
     totals = {name: _limited(offers[name], sum(own.values())) for name, own in parts.items()}
     if left is not None and sum(totals.values()) > left:
@@ -193,7 +193,7 @@ def discount_lane(
             return None
         shares = own
         if totals[name] != sum(own.values()):
-            shares = _over_units(totals[name], own, units)
+            shares = over_units(totals[name], own, units)
         for unit, off in shares.items():
             taken[unit] += off
             key = name, units[unit].line
@@ -208,7 +208,7 @@ def _limited(offer: Offer, total: int) -> int:
     return due
 
 
-def _over_units(total: int, weights: dict[int, int], units: Sequence[Unit]) -> dict[int, int]:
+def over_units(total: int, weights: dict[int, int], units: Sequence[Unit]) -> dict[int, int]:
     """Spread over lines by weight, then inside each line over its units by weight."""
     if len(weights) == 1:
         return dict.fromkeys(weights, total)

@@ -17,20 +17,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.accrual_choice import Choice
+from streams.core.bounds import Bounds
 from streams.core.combination import (
-    UNIT_QUANTITY,
-    WHOLE_BP,
     Claim,
     Offer,
     Unit,
     claimed,
     discount_lane,
+    over_units,
 )
 
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
 
 # Objective, discount, − claims with needs, claims, priorities: larger is better.
 Merit = tuple[Fraction, int, int, int, int]
+Claims = tuple[Claim, ...]
+Way = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
+Item = tuple[int, int, int]  # Gain by discount, discount, gain.
 Written = tuple[tuple[int, str, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]
 
 
@@ -121,194 +124,13 @@ class Search:
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
         self.open_bound = -1  # Largest bound of a branch left when the budget was spent.
-        self.bits = {offer.id: at for at, offer in enumerate(task.offers)}
-        self.must = -1 if task.must is None else self.bits.get(task.must, -1)
-        self.units_of: dict[int, list[int]] = {line: [] for line in task.lines}
-        for at, unit in enumerate(task.units):
-            if unit.line in self.units_of:
-                self.units_of[unit.line].append(at)
-        self.by_lane: dict[int, list[int]] = {}
-        for at, offer in enumerate(task.offers):
-            self.by_lane.setdefault(offer.lane, []).append(at)
-        self.lanes = [lane for lane in task.lanes if lane in self.by_lane]
+        self.places = {offer.id: at for at, offer in enumerate(task.offers)}
+        self.must = -1 if task.must is None else self.places.get(task.must, -1)
+        used = {offer.lane for offer in task.offers}
+        self.lanes = [lane for lane in task.lanes if lane in used]
         self.lists = [unit.list for unit in task.units]
-        self._tables()
-
-    # --- The bound ------------------------------------------------------------
-
-    def _tables(self) -> None:
-        """Prepare what the bound of each lane and line reads."""
-        offers = self.task.offers
-        self.tight = {at for at, offer in enumerate(offers) if self._binds(offer)}
-        self.effects: dict[tuple[int, int], list[int]] = {}
-        self.set_lines: set[int] = set()
-        self.line_mask: dict[int, int] = dict.fromkeys(self.task.lines, 0)
-        for at, offer in enumerate(offers):
-            for line in offer.lines:
-                if offer.kind == "set":
-                    self.set_lines.add(line)
-                elif offer.kind != "basket" and at not in self.tight:
-                    self.effects.setdefault((offer.lane, line), []).append(at)
-                if offer.kind != "basket":
-                    self.line_mask[line] |= 1 << at
-        self.memo: dict[tuple[int, int, int, bool, int], int] = {}
-        self.least = {
-            at: min(self.task.rates[line][1] for line in offer.lines)
-            for at, offer in enumerate(offers)
-        }
-
-    def _binds(self, offer: Offer) -> bool:
-        if offer.kind in ("basket", "set") or offer.limit is None:
-            return False
-        # Uncut at list amounts is uncut whatever runs: no effect gives more on less.
-        whole = sum(self._share(offer, unit, self.lists[unit]) for line in offer.lines
-                    for unit in self.units_of[line])  # fmt: skip
-        return whole > offer.limit
-
-    def _share(self, offer: Offer, unit: int, running: int) -> int:
-        """Give what *offer* can take from a unit at most; a line effect's is rounded up."""
-        own = self.task.units[unit]
-        base = own.list if offer.by_list else running
-        match offer.kind:
-            case "percent":
-                return -(-offer.figure * base // WHOLE_BP)
-            case "amount":
-                return -(-offer.figure * own.quantity // UNIT_QUANTITY)
-            case "price":
-                return max(0, base - offer.figure * own.quantity // UNIT_QUANTITY)
-            case "set":
-                return self._set_share(offer, own.line, base)
-            case _:
-                return 0
-
-    def _gain(self, rate: int) -> int:
-        """Give what a minor unit of discount is worth above what it counts when left."""
-        return max(0, self.scale - rate)
-
-    @staticmethod
-    def _set_share(offer: Offer, line: int, base: int) -> int:
-        size = sum(take for take, _ in offer.groups)
-        if offer.group is not None:
-            take, fits = offer.groups[offer.group]
-            if line not in fits:
-                return 0
-            count, rewarded = take, take
-        elif offer.cheapest is not None:
-            count, rewarded = size, offer.cheapest
-        else:
-            count, rewarded = size, size
-        if offer.reward == "percent":
-            return -(-offer.figure * base * rewarded // (WHOLE_BP * count)) + 1
-        if offer.reward == "amount":
-            return -(-offer.figure // count) + 1
-        most = base if offer.cheapest is None else -(-base * rewarded // count)
-        return max(0, most - offer.figure // count) + 1
-
-    def line_bound(self, line: int, depth: int, running: int, *, cut: bool, dead: int) -> int:
-        """Give the most that a line not in sets is worth from lane *depth* on: its table."""
-        if depth == len(self.lanes):
-            return self.task.rates[line][cut] * running
-        dead &= self.line_mask[line]
-        key = line, depth, running, cut, dead
-        known = self.memo.get(key)
-        if known is not None:
-            return known
-        best = self.line_bound(line, depth + 1, running, cut=cut, dead=dead)
-        for at in self.effects.get((self.lanes[depth], line), ()):
-            if dead >> at & 1:
-                continue
-            off = self._line_off(at, line, running)
-            if off > 0:
-                rest = self.line_bound(line, depth + 1, running - off, cut=True, dead=dead)
-                best = max(best, off * self.scale + rest)
-        self.memo[key] = best
-        return best
-
-    def _line_off(self, at: int, line: int, running: int) -> int:
-        """Give a line effect's discount on a whole line that runs at *running*."""
-        offer = self.task.offers[at]
-        units = self.units_of[line]
-        quantity = sum(self.task.units[unit].quantity for unit in units)
-        whole = sum(self.lists[unit] for unit in units)
-        base = whole if offer.by_list else running
-        if offer.kind == "percent":
-            off = (2 * base * offer.figure + WHOLE_BP) // (2 * WHOLE_BP)
-        else:
-            off = (2 * offer.figure * quantity + UNIT_QUANTITY) // (2 * UNIT_QUANTITY)
-            off = off if offer.kind == "amount" else base - off
-        return min(off, running - sum(self.task.units[unit].floor for unit in units))
-
-    def unit_bound(
-        self, unit: int, depth: int, running: int, dead: int, *, effects_only: bool = False
-    ) -> int:
-        """Give the most that a unit of a set's line is worth from lane *depth* on."""
-        own = self.task.units[unit]
-        whole, least = self.task.rates[own.line]
-        key = ~unit, depth, running, effects_only, dead
-        known = self.memo.get(key)
-        if known is not None:
-            return known
-        # Other pieces of a set, of other lines, can bear what is counted here: its share is
-        # not limited by this one's room, and costs the least rate of all its lines.
-        room = max(0, running - own.floor)
-        total = shared = 0
-        for place in range(depth, len(self.lanes)):
-            alone = most = 0
-            for at in self.by_lane[self.lanes[place]]:
-                offer = self.task.offers[at]
-                if dead >> at & 1 or at in self.tight or own.line not in offer.lines:
-                    continue
-                share = self._share(offer, unit, running)
-                if offer.kind != "set":
-                    alone = max(alone, min(share, room) * self._gain(least))
-                elif not (effects_only and place == depth):
-                    most = max(most, share * self._gain(self.least[at]))
-            total += max(alone, most)
-            shared += most
-        if not shared:
-            total = min(total, room * self._gain(least))
-        found = total + max(whole, least) * running
-        self.memo[key] = found
-        return found
-
-    def _rest_bound(
-        self, depth: int, running: Sequence[int], touched: frozenset[int], dead: int
-    ) -> int:
-        """Give the most that all lines are worth from lane *depth* on, blocks and limits added."""
-        total = 0
-        for line, units in self.units_of.items():
-            if line in self.set_lines:
-                total += sum(self.unit_bound(u, depth, running[u], dead) for u in units)
-            else:
-                amount = sum(running[u] for u in units)
-                cut = any(u in touched for u in units)
-                total += self.line_bound(line, depth, amount, cut=cut, dead=dead)
-        return (
-            total + sum(self.allowance(lane, dead) for lane in self.lanes[depth:]) + self.task.fixed
-        )
-
-    def allowance(self, lane: int, dead: int) -> int:
-        """Give what a lane's blocks and limited campaigns add to the tables at most."""
-        total = 0
-        for at in self.by_lane[lane]:
-            if not dead >> at & 1:
-                total += self._extra(at)
-        return total
-
-    def _extra(self, at: int) -> int:
-        offer = self.task.offers[at]
-        if offer.kind == "basket":
-            most = offer.figure
-        elif at in self.tight:
-            assert offer.limit is not None
-            most = offer.limit
-        else:
-            return 0
-        if offer.limit is not None:
-            most = min(most, offer.limit)
-        return most * self._gain(self.least[at])
-
-    # --- Going lane by lane ---------------------------------------------------
+        self.bounds = Bounds(task.units, task.offers, self.lanes, task.rates, task.scale)
+        self.units_of = self.bounds.units_of
 
     def run(self) -> Solution | None:
         """Search all; None when the forced campaign can't apply."""
@@ -334,13 +156,26 @@ class Search:
         """Go on from *at* with the lane at *depth*."""
         if self.must >= 0 and at.dead >> self.must & 1 and not at.applied >> self.must & 1:
             return
-        bound = at.discount * self.scale + self._rest_bound(depth, at.running, at.touched, at.dead)
-        if self.cut(bound):
+        bounds, running, touched = self.bounds, at.running, at.touched
+        bound = at.discount * self.scale + self.task.fixed
+        for line, units in self.units_of.items():
+            cut = not touched.isdisjoint(units)
+            bound += bounds.line_worth(line, depth, running, cut=cut, dead=at.dead)
+        if self.cut(bound + bounds.allowances(depth, running, at.dead)):
             return
         if depth == len(self.lanes):
             self._leaf(at)
-            return
-        _Lane(self, depth, at).run()
+        else:
+            _Lane(self, depth, at).run()
+
+    def give_up(self, at: Position) -> None:
+        """Leave out more than can be tried: the answer is not proven."""
+        self.budget.spent = True
+        worth = at.discount * self.scale + self.task.fixed
+        worth += sum(
+            self.bounds.line_worth(line, 0, self.lists, cut=False, dead=0) for line in self.units_of
+        )
+        self.open_bound = max(self.open_bound, worth + self.bounds.allowances(0, self.lists, 0))
 
     def _leaf(self, at: Position) -> None:
         if self.must >= 0 and not at.applied >> self.must & 1:
@@ -482,182 +317,177 @@ def _run(task: Task, claims: Sequence[Claim]) -> tuple[object, tuple[int, ...] |
 
 
 class _Lane:
-    """The decisions of one lane, from one position."""
+    """The decisions of one lane, from one position; what goes down a branch goes by value."""
 
     def __init__(self, search: Search, depth: int, at: Position) -> None:
         self.search = search
         self.task = search.task
+        self.bounds = search.bounds
         self.depth = depth
         self.at = at
         offers = self.task.offers
-        everything = [at.running[u] for units in search.units_of.values() for u in units]
-        self.dead = at.dead
-        # A running threshold once missed stays missed, so later lanes' are asked as well.
-        for place, offer in enumerate(offers):
-            net = offer.net
-            if net is not None and offer.lane in search.lanes[depth:]:
-                total = sum(everything) if net.over == "all" else self._eligible(offer)
-                if not net.met(total):
-                    self.dead |= 1 << place
-        own = [p for p in search.by_lane[search.lanes[depth]] if not self.dead >> p & 1]
+        self.dead = at.dead | self._missed()
+        own = [p for p in self.bounds.by_depth[depth] if not self.dead >> p & 1]
         self.blocks = [p for p in own if offers[p].kind == "basket"]
         self.sets = [p for p in own if offers[p].kind == "set"]
         self.effects = [p for p in own if offers[p].kind not in ("basket", "set")]
         self.kinds: dict[int, list[list[int]]] = {}
         self.ways = {place: self._ways(place) for place in self.sets}
-        self.lines = sorted({line for place in self.effects for line in offers[place].lines})
-        self.allowance = sum(
-            search.allowance(lane, self.dead) for lane in search.lanes[depth + 1 :]
+        self.ground = (
+            at.discount * search.scale
+            + self.task.fixed
+            + self.bounds.allowances(depth + 1, at.running, self.dead)
         )
 
-    def _eligible(self, offer: Offer) -> int:
-        return sum(self.at.running[u] for line in offer.lines for u in self.search.units_of[line])
+    def _missed(self) -> int:
+        """Find the offers whose threshold is missed; once missed it stays missed."""
+        at, search, mask = self.at, self.search, 0
+        for place, offer in enumerate(self.task.offers):
+            net = offer.net
+            if net is None or offer.lane not in search.lanes[self.depth :]:
+                continue
+            lines = search.units_of if net.over == "all" else offer.lines
+            total = sum(at.running[u] for line in lines for u in search.units_of[line])
+            if not net.met(total):
+                mask |= 1 << place
+        return mask
 
     def run(self) -> None:
         """Decide all."""
         self._block(0, (), frozenset(), self.dead)
 
-    # Claims so far, units taken in this lane, and what is dead, go down by value.
-
     def _free(self, place: int, units: Sequence[int], taken: frozenset[int], dead: int) -> bool:
         if dead >> place & 1:
             return False
-        offer = self.task.offers[place]
-        for unit in units:
-            if unit in taken or unit in self.at.locked or (offer.items and unit in self.at.touched):
-                return False
-        return True
+        at = self.at
+        if not (at.locked or taken or self.task.offers[place].items):
+            return True
+        items = self.task.offers[place].items
+        return not any(
+            unit in taken or unit in at.locked or (items and unit in at.touched) for unit in units
+        )
 
-    def _bound(
-        self, claims: tuple[Claim, ...], taken: frozenset[int], dead: int, number: int = -1
-    ) -> int:
-        """
-        Bound a branch inside the lane: claims so far uncut, the rest by table.
-
-        *number* is how many lines are decided; below 0 the sets are still open.
-        """
-        search, depth, at = self.search, self.depth, self.at
-        total = at.discount * search.scale + self.allowance + self.task.fixed
-        tight: dict[int, int] = {}
-        for claim in claims:
-            place = search.bits[claim.offer.id]
-            off = self._off(claim)
-            if place in search.tight:
-                tight[place] = tight.get(place, 0) + off
-            total += self._claim_bound(place, claim, off, dead)
-        decided = set(self.lines[: max(number, 0)])
-        for line, units in search.units_of.items():
-            free = [u for u in units if u not in taken]
-            if not free:
-                continue
-            lane = depth + 1 if line in decided else depth
-            if line in search.set_lines:
-                total += sum(
-                    search.unit_bound(
-                        u, lane, at.running[u], dead, effects_only=number >= 0 and lane == depth
-                    )
-                    for u in free
-                )
-            else:
-                amount = sum(at.running[u] for u in free)
-                cut = any(u in at.touched for u in free)
-                total += search.line_bound(line, lane, amount, cut=cut, dead=dead)
-        return total + self._tight_bound(tight, decided, dead)
-
-    def _tight_bound(self, tight: dict[int, int], decided: set[int], dead: int) -> int:
-        """Count what limited line effects give at most, with the lines still open."""
-        search = self.search
-        total = 0
-        for place in self.effects:
-            if place not in search.tight or dead >> place & 1:
-                continue
-            offer = self.task.offers[place]
-            assert offer.limit is not None
-            most = offer.limit
-            if decided.issuperset(offer.lines):
-                most = min(most, tight.get(place, 0))
-            total += most * max(0, search.scale - search.least[place])
-        return total
-
-    def _off(self, claim: Claim) -> int:
-        bases = self.search.lists if claim.offer.by_list else self.at.running
-        return claimed(claim, self.task.units, self.at.running, bases)[0]
-
-    def _claim_bound(self, place: int, claim: Claim, off: int, dead: int) -> int:
-        """Bound the worth of claimed units: what the claim takes, and later lanes on the rest."""
-        search, at = self.search, self.at
+    def _weigh(self, claim: Claim, dead: int) -> tuple[int, int]:
+        """Give a claim's discount before cuts, and the most its units are worth with it."""
+        at, bounds = self.at, self.bounds
+        place = self.search.places[claim.offer.id]
+        bases = self.search.lists if claim.offer.by_list else at.running
+        off, bearing = claimed(claim, self.task.units, at.running, bases)
+        if off <= 0:
+            return 0, 0
         later = self.depth + 1
-        if place in search.tight:
-            off = 0  # Its allowance counts it.
-        elif claim.offer.limit is not None:
-            off = min(off, claim.offer.limit)
-        lines = {self.task.units[u].line for u in claim.units}
-        if len(lines) == 1 and not lines & search.set_lines:
-            (line,) = lines
-            amount = sum(at.running[u] for u in claim.units) - off
-            cut = off > 0 or any(u in at.touched for u in claim.units)
-            return off * search.scale + search.line_bound(line, later, amount, cut=cut, dead=dead)
-        total = off * max(0, search.scale - search.least[place])
-        for line in lines:
-            units = [u for u in claim.units if self.task.units[u].line == line]
-            if line in search.set_lines:
-                total += sum(search.unit_bound(u, later, at.running[u], dead) for u in units)
+        if claim.offer.limit is not None and place not in bounds.tight:
+            taken = min(off, claim.offer.limit)
+            if taken < off:
+                return off, taken * bounds.gain(bounds.least[place]) + self._later(
+                    claim.units, later, dead
+                )
+        units = self.task.units
+        rooms = {unit: at.running[unit] - units[unit].floor for unit in bearing}
+        shares = over_units(off, rooms, units)
+        worth = off * self.search.scale
+        for line, own in _by_line(claim.units, units).items():
+            if line in bounds.set_lines:
+                for u in own:
+                    worth += bounds.unit(u, later, at.running[u] - shares.get(u, 0), dead)
+            else:
+                amount = sum(at.running[u] - shares.get(u, 0) for u in own)
+                worth += bounds.line(line, later, amount, cut=True, dead=dead)
+        return off, worth
+
+    def _later(self, own: Sequence[int], depth: int, dead: int) -> int:
+        """Give the most that units are worth from lane *depth* on, as they run now."""
+        at, bounds, total = self.at, self.bounds, 0
+        for line, units in _by_line(own, self.task.units).items():
+            if line in bounds.set_lines:
+                total += sum(bounds.unit(u, depth, at.running[u], dead) for u in units)
             else:
                 amount = sum(at.running[u] for u in units)
-                cut = any(u in at.touched for u in units)
-                total += search.line_bound(line, later, amount, cut=cut, dead=dead)
+                cut = not at.touched.isdisjoint(units)
+                total += bounds.line(line, depth, amount, cut=cut, dead=dead)
         return total
 
     def _with(
-        self, place: int, claim: Claim, claims: tuple[Claim, ...], taken: frozenset[int], dead: int
-    ) -> tuple[tuple[Claim, ...], frozenset[int], int]:
+        self, place: int, claim: Claim, claims: Claims, taken: frozenset[int], dead: int
+    ) -> tuple[Claims, frozenset[int], int]:
         return (*claims, claim), taken.union(claim.units), dead | self.task.odds[place]
 
-    def _block(
-        self, number: int, claims: tuple[Claim, ...], taken: frozenset[int], dead: int
-    ) -> None:
+    # --- Blocks and sets ------------------------------------------------------
+
+    def _block(self, number: int, claims: Claims, taken: frozenset[int], dead: int) -> None:
         if number == len(self.blocks):
-            self._sets(0, 0, 0, claims, taken, dead)
+            self._begin_sets(0, claims, taken, dead)
             return
         place = self.blocks[number]
         offer = self.task.offers[place]
         units = tuple(u for line in offer.lines for u in self.search.units_of[line])
-        if self._free(place, units, taken, dead):
+        if not taken.intersection(units) and self._free(place, units, taken, dead):
             claim = Claim(offer, units)
-            if self._off(claim) > 0:
+            if self._weigh(claim, dead)[0] > 0:
                 self._block(number + 1, *self._with(place, claim, claims, taken, dead))
         # Left out here, it is out for good: its lane comes once.
         self._block(number + 1, claims, taken, dead | 1 << place)
 
-    def _sets(  # noqa: PLR0917 - All of it is the state of the branch.
-        self,
-        number: int,
-        way: int,
-        count: int,
-        claims: tuple[Claim, ...],
-        taken: frozenset[int],
-        dead: int,
-    ) -> None:
-        """Lay further sets of the same offer in the order of its ways, then the next offer's."""
-        if number == len(self.sets):
-            self._line(0, claims, taken, dead)
+    def _begin_sets(self, number: int, claims: Claims, taken: frozenset[int], dead: int) -> None:
+        """Bound what is free from scratch, and lay sets of the offers from *number* on."""
+        if not self.sets[number:]:
+            self._begin_lines(claims, taken, dead)
             return
-        bound = self._bound(claims, taken, dead)
-        if self.search.cut(bound):
+        free = [u for own in self.search.units_of.values() for u in own if u not in taken]
+        worth = self._later(free, self.depth, dead)
+        worth += sum(self._weigh(claim, dead)[1] for claim in claims)
+        parted = [u for u in free if self.task.units[u].line in self.bounds.set_lines]
+        running = self.at.running
+        opens = {u: self.bounds.unit(u, self.depth, running[u], dead) for u in parted}
+        self._sets(_Laying(number, 0, 0, worth, opens), claims, taken, dead)
+
+    def _sets(self, laying: "_Laying", claims: Claims, taken: frozenset[int], dead: int) -> None:
+        """Lay further sets of the same offer in the order of its ways, then the next offer's."""
+        number, count = laying.number, laying.count
+        if number == len(self.sets):
+            self._begin_lines(claims, taken, dead)
+            return
+        if self.search.cut(self.ground + laying.worth + self._tight_allowance(dead)):
             return
         place = self.sets[number]
         offer = self.task.offers[place]
         if not dead >> place & 1 and (offer.sets_most is None or count < offer.sets_most):
-            ways = self.ways[place]
-            for at in range(way, len(ways)):
-                claim = self._lay(offer, ways[at], taken)
-                if claim is not None and self._free(place, claim.units, taken, dead):
-                    self._sets(
-                        number, at, count + 1, *self._with(place, claim, claims, taken, dead)
-                    )
-        self._sets(number + 1, 0, 0, claims, taken, dead)
+            odds = self.task.odds[place] & ~dead
+            for at in range(laying.way, len(self.ways[place])):
+                claim = self._lay(offer, self.ways[place][at], taken)
+                if claim is None or not self._free(place, claim.units, taken, dead):
+                    continue
+                after = self._with(place, claim, claims, taken, dead)
+                worth = laying.worth + self._weigh(claim, dead)[1]
+                worth -= sum(laying.opens[u] for u in claim.units)
+                if odds:
+                    self._resume_sets(number, at, count + 1, after)
+                else:
+                    self._sets(_Laying(number, at, count + 1, worth, laying.opens), *after)
+        self._sets(_Laying(number + 1, 0, 0, laying.worth, laying.opens), claims, taken, dead)
 
-    def _ways(self, place: int) -> list[tuple[tuple[int, ...], ...]]:
+    def _resume_sets(
+        self, number: int, way: int, count: int, after: tuple[Claims, frozenset[int], int]
+    ) -> None:
+        """Go on after a claim that rules others out: what is free is bounded anew."""
+        claims, taken, dead = after
+        free = [u for own in self.search.units_of.values() for u in own if u not in taken]
+        worth = self._later(free, self.depth, dead)
+        worth += sum(self._weigh(claim, dead)[1] for claim in claims)
+        running = self.at.running
+        opens = {
+            u: self.bounds.unit(u, self.depth, running[u], dead)
+            for u in free
+            if self.task.units[u].line in self.bounds.set_lines
+        }
+        self._sets(_Laying(number, way, count, worth, opens), claims, taken, dead)
+
+    def _tight_allowance(self, dead: int) -> int:
+        """Give what this lane's left-out effects can add to the tables."""
+        out = self.bounds.out
+        return sum(out[p] for p in self.effects if p in out and not dead >> p & 1)
+
+    def _ways(self, place: int) -> list[Way]:
         """
         List the ways to lay a set, dearest first: for each group, so many units of each kind.
 
@@ -673,44 +503,28 @@ class _Lane:
                     kinds.setdefault(key, []).append(unit)
         self.kinds[place] = list(kinds.values())
         sizes = [len(each) for each in self.kinds[place]]
-        lines = [key[0] for key in kinds]
-        found: dict[object, tuple[tuple[int, ...], ...]] = {}
-        for way in self._fill(offer, lines, sizes, 0):
+        found: dict[object, Way] = {}
+        for way in _fillings(offer, [key[0] for key in kinds], sizes, 0):
             whole = tuple(sum(column) for column in zip(*way, strict=True))
             told = (whole, way[offer.group]) if offer.group is not None else whole
             found.setdefault(told, way)
             if len(found) > SET_CLAIMS_MOST:
-                self.search.budget.spent = True
+                self.search.give_up(self.at)
                 break
+        bases = self.search.lists if offer.by_list else self.at.running
         worth = []
         for way in found.values():
             claim = self._lay(offer, way, frozenset(), place)
             assert claim is not None
-            off = self._off(claim)
+            off, _ = claimed(claim, self.task.units, self.at.running, bases)
             if off > 0:
                 worth.append((-off, claim.units, way))
         worth.sort(key=lambda each: each[:2])
         return [way for _, _, way in worth]
 
-    def _fill(
-        self, offer: Offer, lines: list[int], sizes: list[int], group: int
-    ) -> Iterator[tuple[tuple[int, ...], ...]]:
-        if group == len(offer.groups):
-            yield ()
-            return
-        take, fits = offer.groups[group]
-        for counts in _counts(
-            take, [size if line in fits else 0 for size, line in zip(sizes, lines, strict=True)]
-        ):
-            left = [size - count for size, count in zip(sizes, counts, strict=True)]
-            for rest in self._fill(offer, lines, left, group + 1):
-                yield (counts, *rest)
-
-    def _lay(
-        self, offer: Offer, way: tuple[tuple[int, ...], ...], taken: frozenset[int], place: int = -1
-    ) -> Claim | None:
+    def _lay(self, offer: Offer, way: Way, taken: frozenset[int], place: int = -1) -> Claim | None:
         """Take the lowest free units of each kind; None where too few are free."""
-        kinds = self.kinds[self.search.bits[offer.id] if place < 0 else place]
+        kinds = self.kinds[self.search.places[offer.id] if place < 0 else place]
         units: list[int] = []
         group: list[int] = []
         for kind, counts in zip(kinds, zip(*way, strict=True), strict=True):
@@ -725,50 +539,131 @@ class _Lane:
                 group += free[: counts[offer.group]]
         return Claim(offer, tuple(sorted(units)), tuple(sorted(group)))
 
-    def _line(
-        self, number: int, claims: tuple[Claim, ...], taken: frozenset[int], dead: int
-    ) -> None:
-        if self.search.cut(self._bound(claims, taken, dead, number)):
-            return
-        if number == len(self.lines):
-            self._finish(claims, dead)
-            return
-        line = self.lines[number]
-        units = tuple(u for u in self.search.units_of[line] if u not in taken)
-        options = []
-        if units:
-            for place in self.effects:
-                offer = self.task.offers[place]
-                if line in offer.lines and self._free(place, units, taken, dead):
-                    claim = Claim(offer, units)
-                    off = self._off(claim)
+    # --- Line effects ---------------------------------------------------------
+
+    def _begin_lines(self, claims: Claims, taken: frozenset[int], dead: int) -> None:
+        worth = sum(self._weigh(claim, dead)[1] for claim in claims)
+        rows, still = self._rows(list(self.search.units_of), taken, dead)
+        stock = {p: _Stock() for p in self.effects if p in self.bounds.tight}
+        self._line(_Rows(rows, dead), 0, worth + still, claims, taken, stock)
+
+    def _rows(
+        self, lines: Sequence[int], taken: frozenset[int], dead: int
+    ) -> tuple[list["_Row"], int]:
+        """Weigh the options of every line, and sum the worth of the lines that have none."""
+        rows, still = [], 0
+        by_line = self.bounds_effects()
+        later = self.depth + 1
+        for line in lines:
+            units = tuple(u for u in self.search.units_of[line] if u not in taken)
+            if not units:
+                continue
+            passed = self._later(units, later, dead)
+            options = []
+            for place in by_line.get(line, ()):
+                if self._free(place, units, taken, dead):
+                    claim = Claim(self.task.offers[place], units)
+                    off, worth = self._weigh(claim, dead)
                     if off > 0:
-                        worth = self._claim_bound(place, claim, off, dead)
-                        options.append((-worth, offer.id, place, claim, off))
-        for _, _, place, claim, _ in self._undominated(options):
-            self._line(number + 1, *self._with(place, claim, claims, taken, dead))
-        self._line(number + 1, claims, taken, dead)
+                        options.append(_Option(place, claim, off, worth))
+            if options:
+                rows.append(self._row(line, options, passed))
+            else:
+                still += passed
+        return rows, still
 
-    def _undominated(
-        self, options: list[tuple[int, str, int, Claim, int]]
-    ) -> list[tuple[int, str, int, Claim, int]]:
-        """Keep one of the line effects that take the same and that nothing else sees."""
-        kept: dict[object, tuple[int, str, int, Claim, int]] = {}
+    def bounds_effects(self) -> dict[int, list[int]]:
+        """List this lane's effects by line, limited ones too."""
+        found: dict[int, list[int]] = {}
+        for place in self.effects:
+            for line in self.task.offers[place].lines:
+                found.setdefault(line, []).append(place)
+        return found
+
+    def _row(self, line: int, options: list["_Option"], passed: int) -> "_Row":
+        """Keep one of the effects that take the same and that nothing else sees."""
+        kept: dict[object, _Option] = {}
         for option in options:
-            _, name, place, claim, off = option
-            offer = claim.offer
-            seen = not self.task.plain >> place & 1 or place == self.search.must
-            key: object = place if seen else -1 - off
+            seen = not self.task.plain >> option.place & 1 or option.place == self.search.must
+            key: object = (option.place,) if seen else option.off
             known = kept.get(key)
-            if known is None or (offer.coded, -offer.priority, name) < (
-                known[3].offer.coded,
-                -known[3].offer.priority,
-                known[1],
-            ):
+            if known is None or _rank(option) < _rank(known):
                 kept[key] = option
-        return sorted(kept.values(), key=lambda each: each[:2])
+        tight = self.bounds.tight
+        free = [option.worth for option in kept.values() if option.place not in tight]
+        ordered = sorted(kept.values(), key=lambda each: (-each.worth, each.claim.offer.id))
+        return _Row(line, tuple(ordered), passed, max([passed, *free]))
 
-    def _finish(self, claims: tuple[Claim, ...], dead: int) -> None:
+    def _line(
+        self,
+        rows: "_Rows",
+        number: int,
+        worth: int,
+        claims: Claims,
+        taken: frozenset[int],
+        stock: dict[int, "_Stock"],
+    ) -> None:
+        """Decide the line of row *number*: each campaign that can have it, or none."""
+        bound = self.ground + worth + rows.rest[number]
+        for place, own in stock.items():
+            if not rows.dead >> place & 1:
+                bound += self._tight_gain(place, own, rows, number)
+        if self.search.cut(bound):
+            return
+        if number == len(rows.rows):
+            self._finish(claims, rows.dead)
+            return
+        row = rows.rows[number]
+        options: list[tuple[int, _Option | None]] = [(o.worth, o) for o in row.options]
+        options.append((row.passed, None))
+        options.sort(key=lambda each: -each[0])
+        for value, option in options:
+            if option is None:
+                self._line(rows, number + 1, worth + value, claims, taken, stock)
+                continue
+            after = stock
+            if option.place in stock:
+                value = row.passed  # noqa: PLW2901 - Its gain is in the stock.
+                after = {**stock, option.place: stock[option.place].more(option, row.passed)}
+            odds = self.task.odds[option.place] & ~rows.dead
+            if odds:
+                lines = [each.line for each in rows.rows[number + 1 :]]
+                dead = rows.dead | odds
+                fresh, still = self._rows(lines, taken, dead)
+                self._line(
+                    _Rows(fresh, dead),
+                    0,
+                    worth + value + still,
+                    (*claims, option.claim),
+                    taken,
+                    after,
+                )
+            else:
+                self._line(rows, number + 1, worth + value, (*claims, option.claim), taken, after)
+
+    def _tight_gain(self, place: int, own: "_Stock", rows: "_Rows", number: int) -> int:
+        """
+        Give what a limited effect adds at most: the best of its gains under its limit.
+
+        A line cut to a part of its discount gains no more than that part of its gain, as
+        a line's worth is convex in what is taken, but for rounding.
+        """
+        limit = self.task.offers[place].limit
+        assert limit is not None
+        items = [*own.items, *rows.gains(place, number)]
+        whole = sum(off for _, off, _ in items)
+        if whole <= limit:
+            return sum(gain for _, _, gain in items)
+        items.sort(reverse=True)
+        total, left = 2 * len(items) * self.search.scale, limit
+        for _, off, gain in items:
+            if off >= left:
+                return total + gain * left // off + 1
+            total += gain
+            left -= off
+        return total
+
+    def _finish(self, claims: Claims, dead: int) -> None:
         """Evaluate the lane and go on."""
         at, search = self.at, self.search
         lane = search.lanes[self.depth]
@@ -776,7 +671,7 @@ class _Lane:
         if forced and all(claim.offer.id != self.task.must for claim in claims):
             return
         if not claims:
-            search.lane(self.depth + 1, _moved(at, dead=dead))
+            search.lane(self.depth + 1, replace(at, dead=dead))
             return
         left = None
         if self.task.cap_left is not None:
@@ -784,31 +679,115 @@ class _Lane:
         result = discount_lane(claims, self.task.units, at.running, left)
         if result is None:
             return
-        running = tuple(r - off for r, off in zip(at.running, result.off, strict=True))
         applied = at.applied
-        locked = set(at.locked)
-        touched = set(at.touched)
         for claim in claims:
-            applied |= 1 << search.bits[claim.offer.id]
-            touched.update(claim.units)
-            if claim.offer.items:
-                locked.update(claim.units)
+            applied |= 1 << search.places[claim.offer.id]
         search.lane(
             self.depth + 1,
             Position(
-                running,
+                tuple(r - off for r, off in zip(at.running, result.off, strict=True)),
                 dead,
                 applied,
-                frozenset(touched),
-                frozenset(locked),
+                at.touched.union(*(claim.units for claim in claims)),
+                at.locked.union(*(claim.units for claim in claims if claim.offer.items)),
                 at.discount + sum(result.totals.values()),
                 (*at.claims, *claims),
             ),
         )
 
 
-def _moved(at: Position, dead: int) -> Position:
-    return Position(at.running, dead, at.applied, at.touched, at.locked, at.discount, at.claims)
+class _Laying(Struct, frozen=True):
+    """How far the sets of a lane are laid; *opens* is what each piece counts while free."""
+
+    number: int
+    way: int
+    count: int
+    worth: int
+    opens: dict[int, int]
+
+
+class _Option(Struct, frozen=True):
+    """A line effect on a line: what it takes uncut, and the most the line is worth then."""
+
+    place: int
+    claim: Claim
+    off: int
+    worth: int
+
+
+class _Row(Struct, frozen=True):
+    """A line's options; *passed* is its worth without, *open* the best but for limited effects."""
+
+    line: int
+    options: tuple[_Option, ...]
+    passed: int
+    open: int
+
+
+class _Rows:
+    """The lines still to decide, and what they can be worth from each on."""
+
+    def __init__(self, rows: list[_Row], dead: int) -> None:
+        self.rows = rows
+        self.dead = dead
+        self.rest = [0]
+        for row in reversed(rows):
+            self.rest.append(self.rest[-1] + row.open)
+        self.rest.reverse()
+        self.known: dict[tuple[int, int], list[Item]] = {}
+
+    def gains(self, place: int, number: int) -> list[Item]:
+        """List what a limited effect would gain on the lines from *number* on."""
+        known = self.known.get((place, number))
+        if known is None:
+            known = [
+                _item(option.off, option.worth - row.open)
+                for row in self.rows[number:]
+                for option in row.options
+                if option.place == place and option.worth > row.open
+            ]
+            self.known[place, number] = known
+        return known
+
+
+class _Stock(Struct, frozen=True):
+    """What a limited effect has claimed so far."""
+
+    items: tuple[Item, ...] = ()
+
+    def more(self, option: _Option, passed: int) -> "_Stock":
+        """Add a line; without a discount it is worth *passed*."""
+        return _Stock((*self.items, _item(option.off, max(0, option.worth - passed))))
+
+
+def _item(off: int, gain: int) -> Item:
+    """Write a gain with its rate, which orders it."""
+    return (gain << 40) // off, off, gain
+
+
+def _rank(option: _Option) -> tuple[bool, int, str]:
+    offer = option.claim.offer
+    return offer.coded, -offer.priority, offer.id
+
+
+def _by_line(own: Sequence[int], units: Sequence[Unit]) -> dict[int, list[int]]:
+    lines: dict[int, list[int]] = {}
+    for unit in own:
+        lines.setdefault(units[unit].line, []).append(unit)
+    return lines
+
+
+def _fillings(offer: Offer, lines: list[int], sizes: list[int], group: int) -> Iterator[Way]:
+    """Yield every way to fill the groups from *group* on with units of kinds of these sizes."""
+    if group == len(offer.groups):
+        yield ()
+        return
+    take, fits = offer.groups[group]
+    able = [size if line in fits else 0 for size, line in zip(sizes, lines, strict=True)]
+    for counts in _counts(take, able):
+        left = [size - count for size, count in zip(sizes, counts, strict=True)]
+        for rest in _fillings(offer, lines, left, group + 1):
+            yield (counts, *rest)
 
 
 def _counts(take: int, sizes: list[int]) -> Iterator[tuple[int, ...]]:
