@@ -62,7 +62,7 @@ def read(paths: Iterable[Path], load: Callable[[Path], Iterable[Loaded]]) -> lis
         raise VerbError(
             "DOCUMENT",
             f"{len(problems)} problems, {problems[0]}",
-            "mend what is listed above; docs/campaigns.md shows the language",
+            "mend what is listed above; docs/marketers.md shows the language",
         )
     return loaded
 
