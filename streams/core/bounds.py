@@ -10,7 +10,7 @@ by at least the least rate of its line, at most by one: so whatever takes a unit
 a line adds at most one less that rate.  And running amounts only fall.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Offer, Unit
 
@@ -27,7 +27,7 @@ class Bounds:
         out: Those of them that the tables leave out, with an allowance of their own.
         set_lines: Lines that a set may part.
         mask: By line, the offers that its table reads.
-        sets_in: By depth, a mask of the lane's sets; `tight_in` likewise.
+        all_sets: A mask of all sets; a table without them is asked for with these dead.
     """
 
     def __init__(
@@ -62,21 +62,19 @@ class Bounds:
         self.set_lines = {line for offer in offers if offer.kind == "set" for line in offer.lines}
         self.least = [min(rates[line][1] for line in offer.lines) for offer in offers]
         self.blocks = [[p for p in own if offers[p].kind == "basket"] for own in self.by_depth]
-        self.sets_in = [self._mask(own, "set") for own in self.by_depth]
+        self.all_sets = sum(1 << at for at, offer in enumerate(offers) if offer.kind == "set")
         self.memo: dict[tuple[int, int, int, bool, int], int] = {}
         self.mask = dict.fromkeys(rates, 0)
         self.effects: list[dict[int, list[int]]] = [{} for _ in lanes]
         self.sets: list[dict[int, list[int]]] = [{} for _ in lanes]
         self._index()
+        self.fits = [frozenset().union(*(fits for _, fits in o.groups)) for o in offers]
+        self.twice = self._in_sets_of_two_lanes()
         self.reach = [self._nth_base(offer) for offer in offers]
         self.deepest: dict[int, int] = {}
         self.tight = [at for at, offer in enumerate(offers) if self._binds(offer)]
-        self.tight_in = [sum(1 << p for p in own if p in self.tight) for own in self.by_depth]
         self.out: dict[int, int] = {}
         self._leave_out()
-
-    def _mask(self, places: Sequence[int], kind: str) -> int:
-        return sum(1 << at for at in places if self.offers[at].kind == kind)
 
     def _index(self) -> None:
         for depth, places in enumerate(self.by_depth):
@@ -88,6 +86,10 @@ class Bounds:
                 for line in offer.lines:
                     table[depth].setdefault(line, []).append(at)
                     self.mask[line] |= 1 << at
+
+    def _in_sets_of_two_lanes(self) -> set[int]:
+        """Find the lines that sets of several lanes may part: their gains add up otherwise."""
+        return {line for line in self.set_lines if sum(line in sets for sets in self.sets) > 1}
 
     def _nth_base(self, offer: Offer) -> int:
         """Find the most that the cheapest piece of a set can be: its size-th dearest piece."""
@@ -147,9 +149,10 @@ class Bounds:
         cut: bool,
         dead: int,
     ) -> int:
-        """Give the most that a whole line is worth from lane *depth* on."""
+        """Give the most that a whole line is worth from lane *depth* on, without sets."""
         own = self.units_of[line]
         if line in self.set_lines:
+            dead |= self.all_sets
             return sum(self.unit(u, depth, running[u], dead) for u in own)
         return self.line(line, depth, sum(running[u] for u in own), cut=cut, dead=dead)
 
@@ -246,6 +249,62 @@ class Bounds:
         if offer.reward == "amount":
             return -(-offer.figure // count) + 1
         return max(0, most - offer.figure // count) + 1
+
+    def set_gain(self, at: int, unit: int, depth: int, running: int, dead: int) -> int:
+        """Give what set *at* can add to a piece's table without sets, from lane *depth* on."""
+        own = self.units[unit]
+        if own.line in self.twice:
+            base = own.list if self.offers[at].by_list else running
+            return self._set_share(at, own.line, base) * self.gain(self.least[at])
+        dead |= self.all_sets
+        with_it = self.unit(unit, depth, running, dead & ~(1 << at))
+        return with_it - self.unit(unit, depth, running, dead)
+
+    def sets_gain(self, at: int, gains: dict[int, int], laid: int) -> int:
+        """
+        Give what the sets of an offer can add: its pieces' best gains, as many as fit into sets.
+
+        Args:
+            at: The offer.
+            gains: By piece that is free for it.
+            laid: Sets that it has already.
+        """
+        offer = self.offers[at]
+        size = sum(take for take, _ in offer.groups)
+        most = len(gains) // size
+        for take, fits in offer.groups:
+            most = min(most, sum(self.units[u].line in fits for u in gains) // take)
+        if offer.sets_most is not None:
+            most = min(most, offer.sets_most - laid)
+        if most <= 0:
+            return 0
+        count = most * (size if offer.group is None else offer.groups[offer.group][0])
+        return sum(sorted(gains.values(), reverse=True)[:count])
+
+    def open_sets(self, depth: int, dead: int) -> list[int]:
+        """List the sets of the lanes from *depth* on."""
+        return [
+            at
+            for own in self.by_depth[depth:]
+            for at in own
+            if self.offers[at].kind == "set" and not dead >> at & 1
+        ]
+
+    def gains(
+        self,
+        at: int,
+        depth: int,
+        running: dict[int, int] | Sequence[int],
+        own: Iterable[int],
+        dead: int,
+    ) -> dict[int, int]:
+        """Give by piece of *own* that the set *at* could take what it can add."""
+        fits = self.fits[at]
+        return {
+            u: self.set_gain(at, u, depth, running[u], dead)
+            for u in own
+            if self.units[u].line in fits
+        }
 
     def allowances(self, depth: int, running: Sequence[int], dead: int) -> int:
         """Give what blocks and left-out effects of the lanes from *depth* on can add."""

@@ -161,6 +161,9 @@ class Search:
         for line, units in self.units_of.items():
             cut = not touched.isdisjoint(units)
             bound += bounds.line_worth(line, depth, running, cut=cut, dead=at.dead)
+        for place in bounds.open_sets(depth, at.dead):
+            own = bounds.gains(place, depth, running, range(len(running)), at.dead)
+            bound += bounds.sets_gain(place, own, 0)
         if self.cut(bound + bounds.allowances(depth, running, at.dead)):
             return
         if depth == len(self.lanes):
@@ -367,40 +370,46 @@ class _Lane:
             unit in taken or unit in at.locked or (items and unit in at.touched) for unit in units
         )
 
-    def _weigh(self, claim: Claim, dead: int) -> tuple[int, int]:
-        """Give a claim's discount before cuts, and the most its units are worth with it."""
+    def _weigh(self, claim: Claim, dead: int) -> tuple[int, int, dict[int, int]]:
+        """
+        Weigh a claim: its discount before cuts, and what its units are worth with it at most.
+
+        The third value is what each unit of a set's line runs at afterwards.
+        """
         at, bounds = self.at, self.bounds
         place = self.search.places[claim.offer.id]
         bases = self.search.lists if claim.offer.by_list else at.running
         off, bearing = claimed(claim, self.task.units, at.running, bases)
         if off <= 0:
-            return 0, 0
+            return 0, 0, {}
         later = self.depth + 1
-        if claim.offer.limit is not None and place not in bounds.tight:
-            taken = min(off, claim.offer.limit)
-            if taken < off:
-                return off, taken * bounds.gain(bounds.least[place]) + self._later(
-                    claim.units, later, dead
-                )
+        if claim.offer.limit is not None and place not in bounds.tight and off > claim.offer.limit:
+            most = claim.offer.limit * bounds.gain(bounds.least[place])
+            same = {u: at.running[u] for u in claim.units}
+            return off, most + self._later(claim.units, later, dead), same
         units = self.task.units
         rooms = {unit: at.running[unit] - units[unit].floor for unit in bearing}
         shares = over_units(off, rooms, units)
         worth = off * self.search.scale
+        bare = dead | bounds.all_sets
+        after = {}
         for line, own in _by_line(claim.units, units).items():
             if line in bounds.set_lines:
                 for u in own:
-                    worth += bounds.unit(u, later, at.running[u] - shares.get(u, 0), dead)
+                    after[u] = at.running[u] - shares.get(u, 0)
+                    worth += bounds.unit(u, later, after[u], bare)
             else:
                 amount = sum(at.running[u] - shares.get(u, 0) for u in own)
                 worth += bounds.line(line, later, amount, cut=True, dead=dead)
-        return off, worth
+        return off, worth, after
 
     def _later(self, own: Sequence[int], depth: int, dead: int) -> int:
-        """Give the most that units are worth from lane *depth* on, as they run now."""
+        """Give the most that units are worth from lane *depth* on without sets, as they run now."""
         at, bounds, total = self.at, self.bounds, 0
+        bare = dead | bounds.all_sets
         for line, units in _by_line(own, self.task.units).items():
             if line in bounds.set_lines:
-                total += sum(bounds.unit(u, depth, at.running[u], dead) for u in units)
+                total += sum(bounds.unit(u, depth, at.running[u], bare) for u in units)
             else:
                 amount = sum(at.running[u] for u in units)
                 cut = not at.touched.isdisjoint(units)
@@ -416,7 +425,7 @@ class _Lane:
 
     def _block(self, number: int, claims: Claims, taken: frozenset[int], dead: int) -> None:
         if number == len(self.blocks):
-            self._begin_sets(0, claims, taken, dead)
+            self._begin_sets(claims, taken, dead)
             return
         place = self.blocks[number]
         offer = self.task.offers[place]
@@ -428,18 +437,46 @@ class _Lane:
         # Left out here, it is out for good: its lane comes once.
         self._block(number + 1, claims, taken, dead | 1 << place)
 
-    def _begin_sets(self, number: int, claims: Claims, taken: frozenset[int], dead: int) -> None:
+    def _begin_sets(
+        self,
+        claims: Claims,
+        taken: frozenset[int],
+        dead: int,
+        *,
+        number: int = 0,
+        way: int = 0,
+        count: int = 0,
+    ) -> None:
         """Bound what is free from scratch, and lay sets of the offers from *number* on."""
         if not self.sets[number:]:
             self._begin_lines(claims, taken, dead)
             return
+        bounds = self.bounds
         free = [u for own in self.search.units_of.values() for u in own if u not in taken]
         worth = self._later(free, self.depth, dead)
-        worth += sum(self._weigh(claim, dead)[1] for claim in claims)
-        parted = [u for u in free if self.task.units[u].line in self.bounds.set_lines]
-        running = self.at.running
-        opens = {u: self.bounds.unit(u, self.depth, running[u], dead) for u in parted}
-        self._sets(_Laying(number, 0, 0, worth, opens), claims, taken, dead)
+        gains = {
+            place: bounds.gains(place, self.depth, self.at.running, free, dead)
+            for place in bounds.open_sets(self.depth, dead)
+        }
+        for claim in claims:
+            _, own, after = self._weigh(claim, dead)
+            worth += own
+            self._add_later_gains(gains, after, dead)
+        bare = dead | bounds.all_sets
+        opens = {
+            u: bounds.unit(u, self.depth, self.at.running[u], bare)
+            for u in free
+            if self.task.units[u].line in bounds.set_lines
+        }
+        self._sets(_Laying(number, way, count, worth, opens, gains), claims, taken, dead)
+
+    def _add_later_gains(
+        self, gains: dict[int, dict[int, int]], after: dict[int, int], dead: int
+    ) -> None:
+        """Count for units claimed in this lane what sets of later lanes can add."""
+        for place, known in gains.items():
+            if place not in self.sets:
+                known.update(self.bounds.gains(place, self.depth + 1, after, after, dead))
 
     def _sets(self, laying: "_Laying", claims: Claims, taken: frozenset[int], dead: int) -> None:
         """Lay further sets of the same offer in the order of its ways, then the next offer's."""
@@ -447,7 +484,13 @@ class _Lane:
         if number == len(self.sets):
             self._begin_lines(claims, taken, dead)
             return
-        if self.search.cut(self.ground + laying.worth + self._tight_allowance(dead)):
+        bound = self.ground + laying.worth + self._tight_allowance(dead)
+        for at, gains in laying.gains.items():
+            if at in self.sets[:number]:
+                continue
+            laid = count if at == self.sets[number] else 0
+            bound += self.bounds.sets_gain(at, gains, laid)
+        if self.search.cut(bound):
             return
         place = self.sets[number]
         offer = self.task.offers[place]
@@ -458,29 +501,22 @@ class _Lane:
                 if claim is None or not self._free(place, claim.units, taken, dead):
                     continue
                 after = self._with(place, claim, claims, taken, dead)
-                worth = laying.worth + self._weigh(claim, dead)[1]
-                worth -= sum(laying.opens[u] for u in claim.units)
                 if odds:
-                    self._resume_sets(number, at, count + 1, after)
+                    self._begin_sets(*after, number=number, way=at, count=count + 1)
                 else:
-                    self._sets(_Laying(number, at, count + 1, worth, laying.opens), *after)
-        self._sets(_Laying(number + 1, 0, 0, laying.worth, laying.opens), claims, taken, dead)
+                    self._sets(self._laid(laying, claim, at, dead), *after)
+        self._sets(laying.next(), claims, taken, dead)
 
-    def _resume_sets(
-        self, number: int, way: int, count: int, after: tuple[Claims, frozenset[int], int]
-    ) -> None:
-        """Go on after a claim that rules others out: what is free is bounded anew."""
-        claims, taken, dead = after
-        free = [u for own in self.search.units_of.values() for u in own if u not in taken]
-        worth = self._later(free, self.depth, dead)
-        worth += sum(self._weigh(claim, dead)[1] for claim in claims)
-        running = self.at.running
-        opens = {
-            u: self.bounds.unit(u, self.depth, running[u], dead)
-            for u in free
-            if self.task.units[u].line in self.bounds.set_lines
+    def _laid(self, laying: "_Laying", claim: Claim, way: int, dead: int) -> "_Laying":
+        """Count a set: its pieces leave this lane, and sets of later lanes see what they run at."""
+        _, own, after = self._weigh(claim, dead)
+        worth = laying.worth + own - sum(laying.opens[u] for u in claim.units)
+        gains = {
+            place: {u: g for u, g in each.items() if u not in claim.units}
+            for place, each in laying.gains.items()
         }
-        self._sets(_Laying(number, way, count, worth, opens), claims, taken, dead)
+        self._add_later_gains(gains, after, dead)
+        return _Laying(laying.number, way, laying.count + 1, worth, laying.opens, gains)
 
     def _tight_allowance(self, dead: int) -> int:
         """Give what this lane's left-out effects can add to the tables."""
@@ -542,37 +578,68 @@ class _Lane:
     # --- Line effects ---------------------------------------------------------
 
     def _begin_lines(self, claims: Claims, taken: frozenset[int], dead: int) -> None:
-        worth = sum(self._weigh(claim, dead)[1] for claim in claims)
-        rows, still = self._rows(list(self.search.units_of), taken, dead)
+        gains: dict[int, dict[int, int]] = {
+            place: {} for place in self.bounds.open_sets(self.depth + 1, dead)
+        }
+        worth = 0
+        for claim in claims:
+            _, own, after = self._weigh(claim, dead)
+            worth += own
+            self._add_later_gains(gains, after, dead)
+        rows, still = self._rows(list(self.search.units_of), taken, dead, gains)
         stock = {p: _Stock() for p in self.effects if p in self.bounds.tight}
-        self._line(_Rows(rows, dead), 0, worth + still, claims, taken, stock)
+        self._line(_Branch(_Rows(rows, dead), 0, worth + still, stock, gains), claims, taken)
 
     def _rows(
-        self, lines: Sequence[int], taken: frozenset[int], dead: int
+        self,
+        lines: Sequence[int],
+        taken: frozenset[int],
+        dead: int,
+        gains: dict[int, dict[int, int]],
     ) -> tuple[list["_Row"], int]:
-        """Weigh the options of every line, and sum the worth of the lines that have none."""
+        """
+        Weigh the options of every line, and sum the worth of the lines that have none.
+
+        *gains* is given for every piece the most that sets of later lanes can add to it.
+        """
         rows, still = [], 0
-        by_line = self.bounds_effects()
+        by_line = self._effects_by_line()
         later = self.depth + 1
         for line in lines:
             units = tuple(u for u in self.search.units_of[line] if u not in taken)
             if not units:
                 continue
             passed = self._later(units, later, dead)
-            options = []
-            for place in by_line.get(line, ()):
-                if self._free(place, units, taken, dead):
-                    claim = Claim(self.task.offers[place], units)
-                    off, worth = self._weigh(claim, dead)
-                    if off > 0:
-                        options.append(_Option(place, claim, off, worth))
+            options = [
+                _Option(place, claim, off, worth, self._later_gains(gains, after, dead))
+                for place in by_line.get(line, ())
+                if self._free(place, units, taken, dead)
+                for claim in (Claim(self.task.offers[place], units),)
+                for off, worth, after in (self._weigh(claim, dead),)
+                if off > 0
+            ]
+            same = {}
+            if line in self.bounds.set_lines:
+                same = {u: self.at.running[u] for u in units}
+            left = self._later_gains(gains, same, dead)
+            for each in (left, *(option.gains for option in options)):
+                _raise(gains, each)
             if options:
-                rows.append(self._row(line, options, passed))
+                rows.append(self._row(line, options, passed, left))
             else:
                 still += passed
         return rows, still
 
-    def bounds_effects(self) -> dict[int, list[int]]:
+    def _later_gains(
+        self, gains: dict[int, dict[int, int]], after: dict[int, int], dead: int
+    ) -> dict[int, dict[int, int]]:
+        if not after:
+            return {}
+        return {
+            place: self.bounds.gains(place, self.depth + 1, after, after, dead) for place in gains
+        }
+
+    def _effects_by_line(self) -> dict[int, list[int]]:
         """List this lane's effects by line, limited ones too."""
         found: dict[int, list[int]] = {}
         for place in self.effects:
@@ -580,7 +647,13 @@ class _Lane:
                 found.setdefault(line, []).append(place)
         return found
 
-    def _row(self, line: int, options: list["_Option"], passed: int) -> "_Row":
+    def _row(
+        self,
+        line: int,
+        options: list["_Option"],
+        passed: int,
+        left: dict[int, dict[int, int]],
+    ) -> "_Row":
         """Keep one of the effects that take the same and that nothing else sees."""
         kept: dict[object, _Option] = {}
         for option in options:
@@ -592,54 +665,47 @@ class _Lane:
         tight = self.bounds.tight
         free = [option.worth for option in kept.values() if option.place not in tight]
         ordered = sorted(kept.values(), key=lambda each: (-each.worth, each.claim.offer.id))
-        return _Row(line, tuple(ordered), passed, max([passed, *free]))
+        return _Row(line, tuple(ordered), passed, max([passed, *free]), left)
 
-    def _line(
-        self,
-        rows: "_Rows",
-        number: int,
-        worth: int,
-        claims: Claims,
-        taken: frozenset[int],
-        stock: dict[int, "_Stock"],
-    ) -> None:
-        """Decide the line of row *number*: each campaign that can have it, or none."""
-        bound = self.ground + worth + rows.rest[number]
-        for place, own in stock.items():
-            if not rows.dead >> place & 1:
-                bound += self._tight_gain(place, own, rows, number)
-        if self.search.cut(bound):
+    def _line(self, branch: "_Branch", claims: Claims, taken: frozenset[int]) -> None:
+        """Decide the branch's next line: each campaign that can have it, or none."""
+        rows, number = branch.rows, branch.number
+        if self.search.cut(self._line_bound(branch)):
             return
         if number == len(rows.rows):
             self._finish(claims, rows.dead)
             return
         row = rows.rows[number]
-        options: list[tuple[int, _Option | None]] = [(o.worth, o) for o in row.options]
-        options.append((row.passed, None))
-        options.sort(key=lambda each: -each[0])
-        for value, option in options:
-            if option is None:
-                self._line(rows, number + 1, worth + value, claims, taken, stock)
-                continue
-            after = stock
-            if option.place in stock:
-                value = row.passed  # noqa: PLW2901 - Its gain is in the stock.
-                after = {**stock, option.place: stock[option.place].more(option, row.passed)}
+        passing = True
+        for option in row.options:
+            if passing and row.passed > option.worth:
+                passing = False
+                self._line(branch.passing(row), claims, taken)
+            after = branch.taking(row, option)
             odds = self.task.odds[option.place] & ~rows.dead
             if odds:
-                lines = [each.line for each in rows.rows[number + 1 :]]
-                dead = rows.dead | odds
-                fresh, still = self._rows(lines, taken, dead)
-                self._line(
-                    _Rows(fresh, dead),
-                    0,
-                    worth + value + still,
-                    (*claims, option.claim),
-                    taken,
-                    after,
-                )
-            else:
-                self._line(rows, number + 1, worth + value, (*claims, option.claim), taken, after)
+                after = self._without(after, rows.dead | odds, taken)
+            self._line(after, (*claims, option.claim), taken)
+        if passing:
+            self._line(branch.passing(row), claims, taken)
+
+    def _line_bound(self, branch: "_Branch") -> int:
+        rows, number = branch.rows, branch.number
+        bound = self.ground + branch.worth + rows.rest[number]
+        for place, stock in branch.stock.items():
+            if not rows.dead >> place & 1:
+                bound += self._tight_gain(place, stock, rows, number)
+        for place, gains in branch.gains.items():
+            if not rows.dead >> place & 1:
+                bound += self.bounds.sets_gain(place, gains, 0)
+        return bound
+
+    def _without(self, branch: "_Branch", dead: int, taken: frozenset[int]) -> "_Branch":
+        """Weigh the lines still open anew, when a claim has ruled out other campaigns."""
+        lines = [row.line for row in branch.rows.rows[branch.number :]]
+        gains = {place: dict(own) for place, own in branch.gains.items()}
+        fresh, still = self._rows(lines, taken, dead, gains)
+        return _Branch(_Rows(fresh, dead), 0, branch.worth + still, branch.stock, gains)
 
     def _tight_gain(self, place: int, own: "_Stock", rows: "_Rows", number: int) -> int:
         """
@@ -697,31 +763,57 @@ class _Lane:
 
 
 class _Laying(Struct, frozen=True):
-    """How far the sets of a lane are laid; *opens* is what each piece counts while free."""
+    """
+    How far the sets of a lane are laid.
+
+    Attributes:
+        opens: What each free piece counts without sets.
+        gains: By set and piece, what it can add.
+    """
 
     number: int
     way: int
     count: int
     worth: int
     opens: dict[int, int]
+    gains: dict[int, dict[int, int]]
+
+    def next(self) -> "_Laying":
+        """Go on to the next offer."""
+        return _Laying(self.number + 1, 0, 0, self.worth, self.opens, self.gains)
 
 
 class _Option(Struct, frozen=True):
-    """A line effect on a line: what it takes uncut, and the most the line is worth then."""
+    """
+    A line effect on a line.
+
+    Attributes:
+        off: What it takes before cuts.
+        worth: The most the line is worth then, without sets.
+        gains: By set of a later lane and piece, what it can add then.
+    """
 
     place: int
     claim: Claim
     off: int
     worth: int
+    gains: dict[int, dict[int, int]]
 
 
 class _Row(Struct, frozen=True):
-    """A line's options; *passed* is its worth without, *open* the best but for limited effects."""
+    """
+    A line's options.
+
+    Attributes:
+        passed: Its worth without any of them; *left* is what sets can add then.
+        open: The best of all but limited effects.
+    """
 
     line: int
     options: tuple[_Option, ...]
     passed: int
     open: int
+    left: dict[int, dict[int, int]]
 
 
 class _Rows:
@@ -760,9 +852,56 @@ class _Stock(Struct, frozen=True):
         return _Stock((*self.items, _item(option.off, max(0, option.worth - passed))))
 
 
+class _Branch(Struct, frozen=True):
+    """
+    Where the lines of a lane are decided up to.
+
+    Attributes:
+        worth: Of all lines decided, limited effects not counted.
+        stock: What limited effects have claimed.
+        gains: By set of a later lane and piece, what it can add at most.
+    """
+
+    rows: _Rows
+    number: int
+    worth: int
+    stock: dict[int, _Stock]
+    gains: dict[int, dict[int, int]]
+
+    def passing(self, row: _Row) -> "_Branch":
+        """Leave the line without a campaign in this lane."""
+        worth = self.worth + row.passed
+        return _Branch(self.rows, self.number + 1, worth, self.stock, self._with(row.left))
+
+    def taking(self, row: _Row, option: _Option) -> "_Branch":
+        """Give the line to a campaign; a limited one's gain goes to its stock."""
+        stock, value = self.stock, option.worth
+        if option.place in stock:
+            value = row.passed
+            stock = {**stock, option.place: stock[option.place].more(option, row.passed)}
+        gains = self._with(option.gains)
+        if option.place in stock and gains:
+            # Cut to less, the line may run anywhere between.
+            gains = self.gains
+        return _Branch(self.rows, self.number + 1, self.worth + value, stock, gains)
+
+    def _with(self, own: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+        if not own:
+            return self.gains
+        return {place: {**each, **own.get(place, {})} for place, each in self.gains.items()}
+
+
 def _item(off: int, gain: int) -> Item:
     """Write a gain with its rate, which orders it."""
     return (gain << 40) // off, off, gain
+
+
+def _raise(gains: dict[int, dict[int, int]], own: dict[int, dict[int, int]]) -> None:
+    """Raise gains to *own* where that is more."""
+    for place, each in own.items():
+        known = gains[place]
+        for unit, gain in each.items():
+            known[unit] = max(known.get(unit, 0), gain)
 
 
 def _rank(option: _Option) -> tuple[bool, int, str]:
