@@ -198,26 +198,45 @@ def explain(
     }
     shares = _shares(log, settled_changelog, {lot.document for lot in lots}, accounts)
     moves = _moves(answers)
-    stories = []
-    for lot in sorted(lots, key=lambda each: (end_of(each), each.id)):
-        answer = made.get(lot.document)
-        receipt = None
-        if answer is not None and answer.command is not None and answer.result.kind == "receipt":
-            receipt = receipt_at(log, codec, answer.command)
-        stories.append(
-            Story(
-                lot=lot,
-                state=state_of(lot, at),
-                store=receipt.store if receipt else None,
-                sold_at=answer.result.sold_at if answer else None,
-                goods=_goods(lot, receipt, answer, shares.get((lot.document, lot.rule))),
-                moves=moves.get(lot.id, ()),
-                result_id=answer.result.result_id if answer else None,
-                result=answer.position if answer else None,
-                command=answer.command if answer else None,
-            )
+    return tuple(
+        _story(
+            lot,
+            state_of(lot, at),
+            made.get(lot.document),
+            _receipt(log, codec, made.get(lot.document)),
+            shares.get((lot.document, lot.rule)),
+            moves.get(lot.id, ()),
         )
-    return tuple(stories)
+        for lot in sorted(lots, key=lambda each: (end_of(each), each.id))
+    )
+
+
+def _receipt(log: LogReader, codec: Codec, answer: Answer | None) -> Receipt | None:
+    """Give the receipt that *answer* is of; None where it is of none."""
+    if answer is None or answer.command is None or answer.result.kind != "receipt":
+        return None
+    return receipt_at(log, codec, answer.command)
+
+
+def _story(
+    lot: Lot,
+    state: State,
+    answer: Answer | None,
+    receipt: Receipt | None,
+    shares: Mapping[int, Points] | None,
+    moves: tuple[Move, ...],
+) -> Story:
+    return Story(
+        lot=lot,
+        state=state,
+        store=receipt.store if receipt else None,
+        sold_at=answer.result.sold_at if answer else None,
+        goods=_goods(lot, receipt, answer, shares),
+        moves=moves,
+        result_id=answer.result.result_id if answer else None,
+        result=answer.position if answer else None,
+        command=answer.command if answer else None,
+    )
 
 
 def _of_account(log: LogReader, topic: str, accounts: Collection[str]) -> Iterable[Logged]:
