@@ -198,14 +198,19 @@ def explain(
     }
     shares = _shares(log, settled_changelog, {lot.document for lot in lots}, accounts)
     moves = _moves(answers)
+    # Several campaigns pay for one receipt: each is fetched once.
+    receipts = {
+        document: _receipt(log, codec, made.get(document))
+        for document in sorted({lot.document for lot in lots})
+    }
     return tuple(
         _story(
             lot,
             state_of(lot, at),
-            made.get(lot.document),
-            _receipt(log, codec, made.get(lot.document)),
-            shares.get((lot.document, lot.rule)),
-            moves.get(lot.id, ()),
+            answer=made.get(lot.document),
+            receipt=receipts.get(lot.document),
+            shares=shares.get((lot.document, lot.rule)),
+            moves=moves.get(lot.id, ()),
         )
         for lot in sorted(lots, key=lambda each: (end_of(each), each.id))
     )
@@ -221,6 +226,7 @@ def _receipt(log: LogReader, codec: Codec, answer: Answer | None) -> Receipt | N
 def _story(
     lot: Lot,
     state: State,
+    *,
     answer: Answer | None,
     receipt: Receipt | None,
     shares: Mapping[int, Points] | None,
