@@ -9,7 +9,6 @@ import asyncio
 import fcntl
 import gc
 import logging
-import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,14 +110,13 @@ class Engine:
             redirect_stdouts=False,
             quiet=True,
         )
-        signal.signal(signal.SIGTERM, self._deadline)
         try:
             worker.execute_from_commandline()
         except SystemExit as ended:
             if ended.code:
                 exit_unacknowledged("the worker failed", code=ended.code)
 
-    def _deadline(self, *_: object) -> None:
+    def arm_deadline(self) -> None:
         """Make sure that the process ends in time, whatever waits for whatever."""
         self._ending.set()
         timer = threading.Timer(

@@ -79,7 +79,8 @@ class EngineConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
-        """Finish what is running before the consumer leaves."""
+        """Finish what is running before the consumer leaves, within the time there is."""
+        self._engine.arm_deadline()
         await self._engine.close_shards()
         await super().on_stop()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from streams.engine.batch import Draft, Pair, ReferenceView
 from streams.engine.failpoints import reach
@@ -179,7 +179,7 @@ class Shard:
         consumer = reader(self._spot.client, self._spot.app_id)
         try:
             asked = [TopicPartition(topic, self.partition) for topic in self.stage.sources]
-            for found in consumer.committed(asked, timeout=self._spot.settings.call_timeout_s):
+            for found in self._committed(consumer, asked):
                 if found.error is not None:
                     # Without this a failed look-up would read as "begin at the beginning".
                     raise KafkaException(found.error)
@@ -187,6 +187,21 @@ class Shard:
         finally:
             consumer.close()
         self._next = dict(self.position)
+
+    def _committed(self, consumer: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
+        """Ask for committed offsets, again while the coordinator is moving."""
+        until = time.monotonic() + FENCE_S
+        while True:
+            try:
+                found: list[TopicPartition] = consumer.committed(
+                    asked, timeout=self._spot.settings.call_timeout_s
+                )
+            except KafkaException as error:
+                if error.args[0].fatal() or time.monotonic() > until or self._stopping.is_set():
+                    raise
+                time.sleep(BACK_OFF_S)
+            else:
+                return found
 
     # --- Delivery -----------------------------------------------------------------
 

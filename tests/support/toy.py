@@ -1,0 +1,224 @@
+"""The toy job on a real broker: its topics, its workers, and the five views of its outcome."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from rocksdict import AccessType, Options, Rdict
+
+from streams.engine import changelog_topic, topics_needed
+from streams.reading.log import LogReader
+from streams.sandbox.kafka import free_port
+from tests.support import toy_worker
+from tests.support.toy_worker import APP, OUT, SOURCE, STAGE, TABLE
+
+ROOT = Path(__file__).parents[2]
+PARTITIONS = 4
+KEYS = 200
+
+
+class ToyWorker:
+    """A worker process that is started again under the same name and folder."""
+
+    def __init__(self, brokers: str, folder: Path, *, instance: str = "") -> None:
+        self.brokers, self.folder, self.instance = brokers, folder, instance
+        self.port = free_port()
+        self.log = folder.with_suffix(".log")
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, failpoints: str = "", seed: int = 0) -> None:
+        """Start the process, armed to die at *failpoints*."""
+        environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "LOYALTY_FAILPOINTS": failpoints,
+            "LOYALTY_FAILPOINTS_SEED": str(seed),
+        }
+        arguments = [self.brokers, str(self.folder), str(self.port), self.instance]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.toy_worker", *arguments],
+                env=environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, *, wipe: bool = False) -> None:
+        """End the process without warning; with *wipe* its disk is lost too."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if wipe:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def signal(self, which: signal.Signals) -> None:
+        """Send a signal to the process."""
+        assert self.process is not None
+        os.kill(self.process.pid, which)
+
+    def stop(self, timeout_s: float = 20) -> int:
+        """Ask the process to end, and give its exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.terminate()
+        return self.process.wait(timeout_s)
+
+    def wait(self, timeout_s: float = 30) -> int:
+        """Wait until the process ends by itself."""
+        assert self.process is not None
+        return self.process.wait(timeout_s)
+
+    def ask(self, path: str) -> bytes:
+        """Ask the worker's own health server."""
+        address = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(address, timeout=1) as answer:
+            said: bytes = answer.read()
+        return said
+
+    def await_ready(self, timeout_s: float = 40) -> float:
+        """Wait until the worker says it is ready; give the seconds it took."""
+        began = time.monotonic()
+        while time.monotonic() - began < timeout_s:
+            try:
+                self.ask("/ready")
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+            else:
+                return time.monotonic() - began
+            assert self.process is not None
+            assert self.process.poll() is None, self.log.read_text()[-2000:]
+        raise AssertionError(f"not ready in {timeout_s} s: {self.log.read_text()[-2000:]}")
+
+
+class Toy:
+    """The job's topics, remade for each test."""
+
+    def __init__(self, brokers: str) -> None:
+        self.brokers = brokers
+        self.client = {"bootstrap.servers": brokers, "log_level": 0}
+        self.sent: Counter[bytes] = Counter()
+        stages = toy_worker.declared().stages
+        needs = topics_needed(APP, stages, {SOURCE: PARTITIONS})
+        topics = [NewTopic(SOURCE, PARTITIONS, 1), NewTopic(OUT, PARTITIONS, 1)]
+        topics += [NewTopic(each.name, each.partitions, 1, config=each.config) for each in needs]
+        admin = AdminClient(self.client)
+        known = set(admin.list_topics(timeout=10).topics)
+        gone = [topic.topic for topic in topics if topic.topic in known]
+        if gone:
+            for future in admin.delete_topics(gone).values():
+                future.result()
+            time.sleep(1)
+            for future in admin.delete_consumer_groups([APP]).values():
+                future.exception()
+        for future in admin.create_topics(topics).values():
+            future.result()
+
+    def produce(self, count: int, *, seed: int, rate: float = 0) -> None:
+        """Send *count* records of keys chosen by *seed*."""
+        dice = random.Random(seed)  # noqa: S311 - a seed, not a secret
+        producer = Producer({**self.client, "linger.ms": 5, "partitioner": "murmur2_random"})
+        for place in range(count):
+            key = b"k%d" % dice.randrange(KEYS)
+            producer.produce(SOURCE, b"v", key)
+            self.sent[key] += 1
+            if place % 200 == 0:
+                producer.poll(0)
+                if rate:
+                    time.sleep(200 / rate)
+        assert producer.flush(30) == 0
+
+    def committed(self) -> dict[int, int]:
+        """Give the committed offset of each partition of the source."""
+        consumer = Consumer({**self.client, "group.id": APP, "isolation.level": "read_committed"})
+        asked = [TopicPartition(SOURCE, each) for each in range(PARTITIONS)]
+        try:
+            found = consumer.committed(asked, timeout=20)
+        except KafkaException:
+            # A coordinator that is just moving in; whoever waits asks again.
+            return {}
+        finally:
+            consumer.close()
+        return {each.partition: each.offset for each in found}
+
+    def ends(self) -> dict[int, int]:
+        """Give the end of each partition of the source."""
+        with LogReader(self.client) as log:
+            return {each: end for each, (_, end) in enumerate(log.ends(SOURCE))}
+
+    def await_done(self, timeout_s: float = 90) -> None:
+        """Wait until everything that was sent has been committed."""
+        until = time.monotonic() + timeout_s
+        ends = self.ends()
+        while time.monotonic() < until:
+            if self.committed() == ends:
+                return
+            time.sleep(0.3)
+        raise AssertionError(f"committed {self.committed()} of {ends} in {timeout_s} s")
+
+    def differences(self, *folders: Path) -> list[str]:
+        """
+        Hold the five views against each other; empty when all agree.
+
+        Source, changelog, local state of the workers in *folders*, outputs, and committed
+        offsets.  Only the newest copy of a shard's state counts: a worker that lost a
+        partition keeps what it had.
+        """
+        with LogReader(self.client) as log:
+            source = {
+                (each.position.partition, each.position.offset): each.key
+                for each in log.to_end([SOURCE])
+            }
+            outputs = Counter(
+                tuple(map(int, (each.value or b"").split(b"/"))) for each in log.to_end([OUT])
+            )
+            changelog: dict[bytes, bytes] = {}
+            for each in log.to_end([changelog_topic(APP, STAGE, TABLE)]):
+                changelog[each.key or b""] = each.value or b""
+        wanted = {key: b"%d" % count for key, count in self.sent.items()}
+        found = []
+        if Counter(source.values()) != self.sent:
+            found.append("the source isn't what was sent")
+        if changelog != wanted:
+            found.append("the changelog isn't the right answer")
+        if missing := set(source) - set(outputs):
+            found.append(f"{len(missing)} outputs are missing")
+        if twice := [place for place, count in outputs.items() if count > 1]:
+            found.append(f"{len(twice)} outputs came twice")
+        if self.committed() != self.ends():
+            found.append("the committed offsets aren't the end")
+        if self.local(folders) != wanted:
+            found.append("the local state isn't the right answer")
+        return found
+
+    @staticmethod
+    def local(folders: tuple[Path, ...]) -> dict[bytes, bytes]:
+        """Read the counts that workers have on disk; of two copies the one further on."""
+        best: dict[str, tuple[int, dict[bytes, bytes]]] = {}
+        for folder in folders:
+            for path in sorted((folder / "state").glob(f"{STAGE}-*")):
+                if path.suffix or not path.is_dir():
+                    continue
+                database = Rdict(
+                    str(path), Options(raw_mode=True), access_type=AccessType.read_only()
+                )
+                rows = dict(database.items())
+                database.close()
+                at = int.from_bytes(rows.get(b"\0offset\0" + TABLE.encode(), b""), "big")
+                prefix = TABLE.encode() + b"\0"
+                counts = {k[len(prefix) :]: v for k, v in rows.items() if k.startswith(prefix)}
+                if path.name not in best or best[path.name][0] < at:
+                    best[path.name] = (at, counts)
+        return {key: value for _, counts in best.values() for key, value in counts.items()}

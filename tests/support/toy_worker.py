@@ -1,0 +1,46 @@
+"""A worker of the toy job: count the records of each key, and pass each one on.
+
+The right answer is known without running it: a key's count is how often it was produced,
+and every source offset appears once among the outputs.
+"""
+
+import sys
+from pathlib import Path
+
+from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage
+
+APP, STAGE, TABLE, SOURCE, OUT = "toy", "count", "counts", "toy-source", "toy-out"
+POISON = b"poison"
+
+
+def count(batch: Batch) -> None:
+    """Count, and say where each record was read."""
+    for record in batch.records:
+        if record.value == POISON:
+            raise ValueError("this record can't be handled")
+        key = record.key or b""
+        batch.put(TABLE, key, b"%d" % (int(batch.get(TABLE, key) or 0) + 1))
+        batch.emit(OUT, key, b"%d/%d" % (record.partition, record.offset))
+
+
+def declared() -> AppDeclaration:
+    """Declare the toy app."""
+    return AppDeclaration(APP, (Stage(STAGE, (SOURCE,), count, (TABLE,)),))
+
+
+def main(brokers: str, folder: str, port: str, instance: str = "") -> int:
+    """Run one worker until it is told to stop."""
+    settings = EngineSettings(
+        brokers=brokers,
+        data_dir=Path(folder),
+        health_port=int(port),
+        instance_id=instance or None,
+        session_timeout_s=6.0,
+        batch_records_max=200,
+        buffer_records=2000,
+    )
+    return Engine(declared(), settings).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
