@@ -44,7 +44,7 @@ from streams.sandbox.player import CHAOS, MIXED, PLAIN, Act, Player, Shop, Tally
 from streams.sandbox.screen import Screen, Show
 from streams.sandbox.shelves import Shelves
 from streams.sandbox.story import Teller
-from streams.sandbox.watch import LagReader, Stage, Watcher, picture
+from streams.sandbox.watch import LagReader, LagWatcher, Stage, Watcher, picture
 from streams.settings import Settings
 from streams.tables import SETTLED
 from streams.topics import Names
@@ -134,23 +134,63 @@ class Running(Struct, frozen=True):
     settings: Settings
     kafka: EmbeddedKafka
     crew: Crew
-    lag: LagReader
+    lag: LagWatcher
     watcher: Watcher
 
 
+class Quiet:
+    """Counts the looks in a row at which no stage had anything to do."""
+
+    def __init__(self, lag: LagWatcher) -> None:
+        self.looks = 0
+        self._lag = lag
+        self._seen = lag.looks
+
+    @property
+    def long(self) -> bool:
+        """Whether it has been quiet for long enough to be the end."""
+        return self.looks >= QUIET_LOOKS
+
+    def look(self, *, otherwise: bool = True) -> None:
+        """Look once, if there is something new to see; *otherwise* says what else must hold."""
+        if self._lag.looks == self._seen:
+            return
+        self._seen = self._lag.looks
+        # Below 0 is a stage that could not be asked: it may well be busy.
+        idle = bool(self._lag.latest) and not any(self._lag.latest.values())
+        self.looks = self.looks + 1 if idle and otherwise else 0
+
+
 class Killer:
-    """Kills a worker every few seconds, as *seed* chooses."""
+    """
+    Kills a worker every few seconds, as *seed* chooses, from a thread of its own.
 
-    def __init__(self, crew: Crew, seed: int) -> None:
+    The first is killed after three seconds, so that a short demo sees it too; the last while
+    the tills are *playing*, because workers that never stay up never finish.
+    """
+
+    def __init__(self, crew: Crew, seed: int, playing: Callable[[], bool]) -> None:
         self._crew = crew
+        self._playing = playing
         self._dice = random.Random(f"{seed} chaos")  # noqa: S311 -- reproducible, not secret
-        self._next_at = time.monotonic() + self._dice.uniform(*KILL_AFTER_SECONDS)
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
 
-    def look(self) -> None:
-        """Kill one if it is time."""
-        if time.monotonic() >= self._next_at:
+    def start(self) -> None:
+        """Begin to kill."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the workers live; returns when no more is killed."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        wait = KILL_AFTER_SECONDS[0]
+        while not self._ending.wait(wait) and self._playing():
             self._crew.kill_one(self._dice)
-            self._next_at = time.monotonic() + self._dice.uniform(*KILL_AFTER_SECONDS)
+            wait = self._dice.uniform(*KILL_AFTER_SECONDS)
 
 
 class Demo:
@@ -226,8 +266,9 @@ class Demo:
         self._topics(settings)
         self._shelves(shop, client, names)
         crew = self._crew(ending, settings)
-        lag = LagReader(client, _stages(settings))
-        ending.callback(lag.close)
+        lag = LagWatcher(LagReader(client, _stages(settings)))
+        lag.start()
+        ending.callback(lag.stop)
         self._members(shop, client, names, lag)
         watcher = Watcher(client, names, self.codec, self.sent_at, answered=self.replayed.answered)
         watcher.start()
@@ -299,7 +340,9 @@ class Demo:
             note(", ".join(worker.app for worker in crew.workers))
         return crew
 
-    def _members(self, shop: Shop, client: Mapping[str, str], names: Names, lag: LagReader) -> None:
+    def _members(
+        self, shop: Shop, client: Mapping[str, str], names: Names, lag: LagWatcher
+    ) -> None:
         with self.screen.step("Registering the members") as note:
             members = shop.members()
             Shelves(client, names, self.codec).members(registration(each) for each in members)
@@ -332,11 +375,15 @@ class Demo:
             player = Player(acts, till, rate=wishes.rate, sent=sent)
             began = time.monotonic()
             player.start()
+            killer = Killer(running.crew, wishes.seed, lambda: player.playing)
+            if wishes.chaos:
+                killer.start()
             try:
                 self._watch(player, wanted, running, clock)
                 player.wait()
             finally:
                 player.stop()
+                killer.stop()
         self.figures["play_seconds"] = round(running.watcher.last_result_at - began, 3)
         return player.tally, reached
 
@@ -346,31 +393,24 @@ class Demo:
 
         Also ends when nothing has moved for a minute: the reconciliation says what is amiss.
         """
-        crew, watcher = running.crew, running.watcher
-        killer = Killer(crew, self.wishes.seed) if self.wishes.chaos else None
-        quiet = 0
+        watcher, quiet = running.watcher, Quiet(running.lag)
         with self.screen.table() as show:
-            while player.playing or (quiet < QUIET_LOOKS and player.error is None):
+            while player.playing or (not quiet.long and player.error is None):
                 time.sleep(LOOK_SECONDS)
                 if (reached_ms := self.replayed.reached_ms()) is not None:
                     clock.reach(reached_ms)
-                behind = running.lag.lag()
-                if killer is not None and player.playing:
-                    killer.look()
-                self._show(show, player, wanted, running, behind)
+                self._show(show, player, wanted, running)
                 if player.playing:
                     continue
-                done = not any(behind.values()) and player.tally.ids() <= _answered(watcher)
-                quiet = quiet + 1 if done else 0
+                quiet.look(otherwise=player.tally.ids() <= _answered(watcher))
                 silent = time.monotonic() - max(watcher.last_result_at, self._last_sent())
-                if not done and silent > SILENT_SECONDS:
+                if not quiet.looks and silent > SILENT_SECONDS:
                     self.screen.say(f"Nothing moves for {SILENT_SECONDS:.0f} s; the books tell why")
                     return
 
     @staticmethod
-    def _show(
-        show: Show, player: Player, wanted: int, running: Running, behind: Mapping[str, int]
-    ) -> None:
+    def _show(show: Show, player: Player, wanted: int, running: Running) -> None:
+        behind = running.lag.latest
         sales = len(player.tally.documents["sale"])
         figures = running.watcher.figures()
         extra = {"workers killed": str(running.crew.kills)} if running.crew.kills else {}
@@ -384,12 +424,13 @@ class Demo:
     def _last_sent(self) -> float:
         return next(reversed(self.sent_at.values()), self.began)
 
-    def _await_quiet(self, lag: LagReader) -> None:
+    @staticmethod
+    def _await_quiet(lag: LagWatcher) -> None:
         deadline = time.monotonic() + SILENT_SECONDS
-        quiet = 0
-        while quiet < QUIET_LOOKS and time.monotonic() < deadline:
+        quiet = Quiet(lag)
+        while not quiet.long and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
-            quiet = 0 if any(lag.lag().values()) else quiet + 1
+            quiet.look()
 
     # --- Afterwards -----------------------------------------------------------------
 

@@ -120,7 +120,7 @@ class Teller:
                 yield f"  to be spent at once, {until}"
 
     def _told(self, messages: Sequence[Notification]) -> Iterator[str]:
-        for each in messages:
+        for each in sorted(messages, key=lambda told: (told.due_at, told.id)):
             text = self._text(each)
             if text is not None:
                 yield f"Message of {self._day(each.due_at)}: “{text}”"

@@ -221,6 +221,40 @@ class LagReader:
         return behind
 
 
+class LagWatcher:
+    """
+    Looks at the lag again and again in a thread of its own.
+
+    A broker that has much to do takes seconds to answer, which must hold up nobody.
+
+    Attributes:
+        latest: What the last look saw.
+        looks: How many looks there were: a look is news only when this has risen.
+    """
+
+    def __init__(self, reader: LagReader) -> None:
+        self.latest: dict[str, int] = {}
+        self.looks = 0
+        self._reader = reader
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lag", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking; returns when the thread has ended and the broker was left."""
+        self._ending.set()
+        self._thread.join()
+        self._reader.close()
+
+    def _run(self) -> None:
+        while not self._ending.wait(POLL_S):
+            self.latest = self._reader.lag()
+            self.looks += 1
+
+
 def picture(
     figures: Figures, lag: Mapping[str, int], sent: int, wanted: int, extra: Mapping[str, str]
 ) -> Table:
