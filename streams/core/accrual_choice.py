@@ -233,6 +233,8 @@ def choose(earners: Sequence[Earner], bases: Sequence[int], *, nodes: int = NODE
         nodes: Budget of the search, where a search is needed.
     """
     able = [each for each in earners if each.lines and each.limit != 0 and each.points > 0]
+    if sum(each.block for each in able) > 1:
+        able = _undominated(able, bases)
     if not able:
         return NO_CHOICE
     sets = list(_conflict_free(able))
@@ -244,6 +246,25 @@ def choose(earners: Sequence[Earner], bases: Sequence[int], *, nodes: int = NODE
         if best is None or better(found, best):
             best = found
     return best or NO_CHOICE
+
+
+def _undominated(earners: list[Earner], bases: Sequence[int]) -> list[Earner]:
+    """Of the blocks of one lane that want the same lines and that nothing limits, keep the best."""
+    best: dict[object, tuple[tuple[Fraction, int, int], Earner]] = {}
+    rest = []
+    named = frozenset().union(*(each.foes for each in earners))
+    for earner in sorted(earners, key=lambda each: each.id):
+        seen = earner.limit is not None or earner.alone or earner.items or earner.foes
+        if not earner.block or seen or earner.id in named:
+            rest.append(earner)
+            continue
+        whole = sum(bases[line] for line in earner.lines)
+        points = Fraction(earner.points * (whole if earner.kind == "per" else 1), earner.per)
+        merit = points * earner.value, -earner.coded, earner.priority
+        key = earner.lane, earner.lines, earner.currency, earner.value
+        if key not in best or merit > best[key][0]:
+            best[key] = merit, earner
+    return [*rest, *(earner for _, earner in best.values())]
 
 
 def better(one: Choice, other: Choice) -> bool:

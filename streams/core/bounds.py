@@ -70,11 +70,13 @@ class Bounds:
         self._index()
         self.fits = [frozenset().union(*(fits for _, fits in o.groups)) for o in offers]
         self.twice = self._in_sets_of_two_lanes()
+        self.even = {at for at, offer in enumerate(offers) if self._is_even(offer)}
         self.reach = [self._nth_base(offer) for offer in offers]
         self.deepest: dict[int, int] = {}
         self.tight = [at for at, offer in enumerate(offers) if self._binds(offer)]
         self.out: dict[int, int] = {}
         self._leave_out()
+        self._choose_shares()
 
     def _index(self) -> None:
         for depth, places in enumerate(self.by_depth):
@@ -135,6 +137,18 @@ class Bounds:
                     for depth in range(self.depths):
                         places = self.effects[depth].get(line, [])
                         self.effects[depth][line] = [p for p in places if p != at]
+
+    def _choose_shares(self) -> None:
+        """Keep for each even set the way to share it that bounds it lower at list amounts."""
+        lists = [unit.list for unit in self.units]
+        own = [u for units in self.units_of.values() for u in units]
+        for at in sorted(self.even):
+            as_borne = self.sets_gain(at, self.gains(at, 0, lists, own, 0), 0)
+            self.even.remove(at)
+            self.memo.clear()
+            if as_borne < self.sets_gain(at, self.gains(at, 0, lists, own, 0), 0):
+                self.even.add(at)
+            self.memo.clear()
 
     def gain(self, rate: int) -> int:
         """Give what a minor unit of discount is worth above what it counts when left."""
@@ -206,9 +220,7 @@ class Bounds:
                 best = max(best, self._unit_effect(at, unit, depth, running, dead, left))
         for at in self.sets[depth].get(line, ()):
             if not dead >> at & 1:
-                # What a set takes may be borne by its other pieces, so this one runs on whole.
-                share = self._set_share(at, line, own.list if self.offers[at].by_list else running)
-                best = max(best, left + share * self.gain(self.least[at]))
+                best = max(best, self._unit_set(at, unit, depth, running, dead, left))
         self.memo[key] = best
         return best
 
@@ -228,6 +240,45 @@ class Bounds:
             off = offer.figure * own.quantity // UNIT_QUANTITY
             off = off + 1 if offer.kind == "amount" else base - off + 1
         return left + max(0, off) * self.gain(self.rates[own.line][1])
+
+    def _unit_set(  # noqa: PLR0917 - The piece's state in the table.
+        self, at: int, unit: int, depth: int, running: int, dead: int, left: int
+    ) -> int:
+        own = self.units[unit]
+        if at in self.even:
+            off = min(self._borne(at, own.line, running), running)
+            return off * self.scale + self.unit(unit, depth + 1, running - off, dead)
+        # What the set takes may be borne by its other pieces, so this one runs on whole.
+        base = own.list if self.offers[at].by_list else running
+        return left + self._set_share(at, own.line, base) * self.gain(self.least[at])
+
+    def _is_even(self, offer: Offer) -> bool:
+        """Tell whether a set's discount is percent and borne by what its pieces run at."""
+        if offer.kind != "set" or offer.reward != "percent" or offer.by_list:
+            return False
+        if any(self.whole[line][2] for line in offer.lines):
+            return False
+        return offer.rewarded == (offer.group is not None)
+
+    def _borne(self, at: int, line: int, running: int) -> int:
+        """
+        Give the most that one piece bears of an even set.
+
+        Of n pieces with the cheapest one free, a piece at r beside others not cheaper than
+        m bears m·r/(r + (n − 1)·m) at most, and m is not above the n-th dearest piece.
+        """
+        offer = self.offers[at]
+        size = sum(take for take, _ in offer.groups)
+        weight, whole = 1, 1
+        if offer.group is not None:
+            if line not in offer.groups[offer.group][1]:
+                return 0
+        elif offer.cheapest is not None:
+            weight, whole = min(offer.cheapest, size), size
+            least = min(running, self.reach[at])
+            if offer.cheapest == 1 and least < running:
+                weight, whole = least, running + (size - 1) * least
+        return -(-running * offer.figure * weight // (WHOLE_BP * whole)) + 2
 
     def _set_share(self, at: int, line: int, base: int) -> int:
         """Give a piece's part of a set's discount, such that parts sum to it at least."""
@@ -255,6 +306,8 @@ class Bounds:
         own = self.units[unit]
         if own.line in self.twice:
             base = own.list if self.offers[at].by_list else running
+            if at in self.even:
+                return self._borne(at, own.line, base) * self.gain(self.least[at])
             return self._set_share(at, own.line, base) * self.gain(self.least[at])
         dead |= self.all_sets
         with_it = self.unit(unit, depth, running, dead & ~(1 << at))

@@ -108,7 +108,6 @@ class Budget:
     def take(self) -> bool:
         """Use one node; False when none is left."""
         if self.nodes <= 0:
-            self.spent = True
             return False
         self.nodes -= 1
         return True
@@ -135,6 +134,8 @@ class Search:
     def run(self) -> Solution | None:
         """Search all; None when the forced campaign can't apply."""
         self.lane(0, self.task.start)
+        if self.best is not None:
+            self.best = tidied(self.task, self.best)
         return self.best
 
     @property
@@ -145,12 +146,13 @@ class Search:
 
     def cut(self, bound: int) -> bool:
         """Count a node; tell whether its branch can be left out."""
+        allowed = self.budget.take()
         if bound < self.floor_worth:
             return True
-        if self.budget.take():
-            return False
-        self.open_bound = max(self.open_bound, bound)
-        return True
+        if not allowed:
+            self.budget.spent = True
+            self.open_bound = max(self.open_bound, bound)
+        return not allowed
 
     def lane(self, depth: int, at: Position) -> None:
         """Go on from *at* with the lane at *depth*."""
@@ -206,7 +208,10 @@ class Search:
         )
         if self.best is not None and merit < self.best.merit:
             return
-        found = tidied(self.task, Solution(merit, at.claims, accrual, at))
+        found = Solution(merit, at.claims, accrual, at)
+        if self.best is not None and merit == self.best.merit:
+            found = tidied(self.task, found)
+            self.best = tidied(self.task, self.best)
         if self.best is None or self.better(found, self.best):
             self.best = found
             self.floor_worth = -(-merit[0].numerator * self.scale // merit[0].denominator)
@@ -254,11 +259,13 @@ def tidied(task: Task, solution: Solution) -> Solution:
         return solution
     figures = _figures(task, own)
     best = written(own, task.units)
+    used = {claim.offer.lane for claim in own}
+    choices = [used, *({lane} for lane in used if len(used) > 1)]
     better = True
     while better:
         better = False
         for one, other in _exchanges(task, own):
-            for lanes in ({c.offer.lane for c in own}, *({c.offer.lane} for c in own)):
+            for lanes in choices:
                 changed = tuple(
                     _exchanged(claim, one, other) if claim.offer.lane in lanes else claim
                     for claim in own
@@ -285,6 +292,10 @@ def _exchanges(task: Task, claims: Sequence[Claim]) -> list[tuple[int, int]]:
 
 
 def _exchanged(claim: Claim, one: int, other: int) -> Claim:
+    if (one in claim.units) == (other in claim.units) and (one in claim.group) == (
+        other in claim.group
+    ):
+        return claim
     names = {one: other, other: one}
     return Claim(
         claim.offer,
