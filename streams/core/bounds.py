@@ -18,6 +18,9 @@ from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Offer, Unit
 ROUNDED_UP = WHOLE_BP + WHOLE_BP // 2
 
 
+Gain = tuple[int, int]  # What a set can add to a piece's table, and the piece's base.
+
+
 class Bounds:
     """
     Tables of one component in one order of lanes; worths are times *scale*.
@@ -313,7 +316,7 @@ class Bounds:
         with_it = self.unit(unit, depth, running, dead & ~(1 << at))
         return with_it - self.unit(unit, depth, running, dead)
 
-    def sets_gain(self, at: int, gains: dict[int, int], laid: int) -> int:
+    def sets_gain(self, at: int, gains: dict[int, Gain], laid: int) -> int:
         """
         Give what the sets of an offer can add: its pieces' best gains, as many as fit into sets.
 
@@ -332,7 +335,15 @@ class Bounds:
         if most <= 0:
             return 0
         count = most * (size if offer.group is None else offer.groups[offer.group][0])
-        return sum(sorted(gains.values(), reverse=True)[:count])
+        best = sum(sorted((gain for gain, _ in gains.values()), reverse=True)[:count])
+        if offer.cheapest != 1 or offer.reward != "percent":
+            return best
+        # Of disjoint sets of n pieces, the j-th dearest cheapest piece is not above the
+        # (j·n)-th dearest of all.
+        bases = sorted((base for _, base in gains.values()), reverse=True)
+        cheapest = sum(bases[place * size - 1] for place in range(1, most + 1))
+        off = -(-cheapest * offer.figure // WHOLE_BP) + most
+        return min(best, off * self.gain(self.least[at]))
 
     def open_sets(self, depth: int, dead: int) -> list[int]:
         """List the sets of the lanes from *depth* on."""
@@ -350,11 +361,14 @@ class Bounds:
         running: dict[int, int] | Sequence[int],
         own: Iterable[int],
         dead: int,
-    ) -> dict[int, int]:
-        """Give by piece of *own* that the set *at* could take what it can add."""
+    ) -> dict[int, Gain]:
+        """Give by piece of *own* that the set *at* could take what it can add, and its base."""
         fits = self.fits[at]
         return {
-            u: self.set_gain(at, u, depth, running[u], dead)
+            u: (
+                self.set_gain(at, u, depth, running[u], dead),
+                self.units[u].list if self.offers[at].by_list else running[u],
+            )
             for u in own
             if self.units[u].line in fits
         }

@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.accrual_choice import Choice
-from streams.core.bounds import Bounds
+from streams.core.bounds import Bounds, Gain
 from streams.core.combination import (
     Claim,
     Offer,
@@ -32,6 +32,7 @@ SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answe
 # Objective, discount, − claims with needs, claims, priorities: larger is better.
 Merit = tuple[Fraction, int, int, int, int]
 Claims = tuple[Claim, ...]
+Gains = dict[int, dict[int, Gain]]  # By set and piece.
 Way = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
 Item = tuple[int, int, int]  # Gain by discount, discount, gain.
 Written = tuple[tuple[int, str, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]
@@ -481,9 +482,7 @@ class _Lane:
         }
         self._sets(_Laying(number, way, count, worth, opens, gains), claims, taken, dead)
 
-    def _add_later_gains(
-        self, gains: dict[int, dict[int, int]], after: dict[int, int], dead: int
-    ) -> None:
+    def _add_later_gains(self, gains: Gains, after: dict[int, int], dead: int) -> None:
         """Count for units claimed in this lane what sets of later lanes can add."""
         for place, known in gains.items():
             if place not in self.sets:
@@ -589,9 +588,7 @@ class _Lane:
     # --- Line effects ---------------------------------------------------------
 
     def _begin_lines(self, claims: Claims, taken: frozenset[int], dead: int) -> None:
-        gains: dict[int, dict[int, int]] = {
-            place: {} for place in self.bounds.open_sets(self.depth + 1, dead)
-        }
+        gains: Gains = {place: {} for place in self.bounds.open_sets(self.depth + 1, dead)}
         worth = 0
         for claim in claims:
             _, own, after = self._weigh(claim, dead)
@@ -606,7 +603,7 @@ class _Lane:
         lines: Sequence[int],
         taken: frozenset[int],
         dead: int,
-        gains: dict[int, dict[int, int]],
+        gains: Gains,
     ) -> tuple[list["_Row"], int]:
         """
         Weigh the options of every line, and sum the worth of the lines that have none.
@@ -641,9 +638,7 @@ class _Lane:
                 still += passed
         return rows, still
 
-    def _later_gains(
-        self, gains: dict[int, dict[int, int]], after: dict[int, int], dead: int
-    ) -> dict[int, dict[int, int]]:
+    def _later_gains(self, gains: Gains, after: dict[int, int], dead: int) -> Gains:
         if not after:
             return {}
         return {
@@ -663,7 +658,7 @@ class _Lane:
         line: int,
         options: list["_Option"],
         passed: int,
-        left: dict[int, dict[int, int]],
+        left: Gains,
     ) -> "_Row":
         """Keep one of the effects that take the same and that nothing else sees."""
         kept: dict[object, _Option] = {}
@@ -787,7 +782,7 @@ class _Laying(Struct, frozen=True):
     count: int
     worth: int
     opens: dict[int, int]
-    gains: dict[int, dict[int, int]]
+    gains: Gains
 
     def next(self) -> "_Laying":
         """Go on to the next offer."""
@@ -808,7 +803,7 @@ class _Option(Struct, frozen=True):
     claim: Claim
     off: int
     worth: int
-    gains: dict[int, dict[int, int]]
+    gains: Gains
 
 
 class _Row(Struct, frozen=True):
@@ -824,7 +819,7 @@ class _Row(Struct, frozen=True):
     options: tuple[_Option, ...]
     passed: int
     open: int
-    left: dict[int, dict[int, int]]
+    left: Gains
 
 
 class _Rows:
@@ -877,7 +872,7 @@ class _Branch(Struct, frozen=True):
     number: int
     worth: int
     stock: dict[int, _Stock]
-    gains: dict[int, dict[int, int]]
+    gains: Gains
 
     def passing(self, row: _Row) -> "_Branch":
         """Leave the line without a campaign in this lane."""
@@ -896,7 +891,7 @@ class _Branch(Struct, frozen=True):
             gains = self.gains
         return _Branch(self.rows, self.number + 1, self.worth + value, stock, gains)
 
-    def _with(self, own: dict[int, dict[int, int]]) -> dict[int, dict[int, int]]:
+    def _with(self, own: Gains) -> Gains:
         if not own:
             return self.gains
         return {place: {**each, **own.get(place, {})} for place, each in self.gains.items()}
@@ -907,12 +902,13 @@ def _item(off: int, gain: int) -> Item:
     return (gain << 40) // off, off, gain
 
 
-def _raise(gains: dict[int, dict[int, int]], own: dict[int, dict[int, int]]) -> None:
+def _raise(gains: Gains, own: Gains) -> None:
     """Raise gains to *own* where that is more."""
     for place, each in own.items():
         known = gains[place]
-        for unit, gain in each.items():
-            known[unit] = max(known.get(unit, 0), gain)
+        for unit, (gain, base) in each.items():
+            most, dearest = known.get(unit, (0, 0))
+            known[unit] = max(most, gain), max(dearest, base)
 
 
 def _rank(option: _Option) -> tuple[bool, int, str]:
