@@ -19,6 +19,10 @@ UNACKNOWLEDGED, REFUSED = 70, 78
 def test_a_worker_killed_between_two_effects_repeats_or_finishes_the_batch(toy, worker_named, wipe):
     """Each place where power may fail is hit in turn, on the way of another batch."""
     worker = worker_named("w", instance="w")
+    toy.produce(300, seed=1)
+    worker.start()
+    toy.await_done()
+    worker.kill(wipe=wipe)
     for point in (each for each in POINTS if each != "revoked"):
         toy.produce(300, seed=len(point))
         worker.start(failpoints=f"{point}=1")
