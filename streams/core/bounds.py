@@ -345,6 +345,30 @@ class Bounds:
         off = -(-cheapest * offer.figure // WHOLE_BP) + most
         return min(best, off * self.gain(self.least[at]))
 
+    def all_gains(self, gains: dict[int, dict[int, Gain]], laid: dict[int, int]) -> int:
+        """
+        Give what all sets can add: each by itself, but a piece only to one set of a lane.
+
+        Args:
+            gains: By set and piece.
+            laid: How many sets an offer has already; absent is none.
+        """
+        if len(gains) == 1:
+            ((at, own),) = gains.items()
+            return self.sets_gain(at, own, laid.get(at, 0))
+        lanes: dict[int, list[int]] = {}
+        for at in gains:
+            lanes.setdefault(self.offers[at].lane, []).append(at)
+        total = 0
+        for places in lanes.values():
+            apart = sum(self.sets_gain(at, gains[at], laid.get(at, 0)) for at in places)
+            best: dict[int, int] = {}
+            for at in places:
+                for unit, (gain, _) in gains[at].items():
+                    best[unit] = max(best.get(unit, 0), gain)
+            total += min(apart, sum(best.values()))
+        return total
+
     def open_sets(self, depth: int, dead: int) -> list[int]:
         """List the sets of the lanes from *depth* on."""
         return [

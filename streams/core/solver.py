@@ -123,6 +123,7 @@ class Search:
         self.scale = task.scale
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
+        self.root = -1  # The bound of the whole search.
         self.open_bound = -1  # Largest bound of a branch left when the budget was spent.
         self.places = {offer.id: at for at, offer in enumerate(task.offers)}
         self.must = -1 if task.must is None else self.places.get(task.must, -1)
@@ -143,7 +144,7 @@ class Search:
     def bound(self) -> Fraction:
         """At least the best objective."""
         best = Fraction(0) if self.best is None else self.best.merit[0]
-        return max(best, Fraction(self.open_bound, self.scale))
+        return max(best, Fraction(min(self.open_bound, self.root), self.scale))
 
     def cut(self, bound: int) -> bool:
         """Count a node; tell whether its branch can be left out."""
@@ -164,10 +165,15 @@ class Search:
         for line, units in self.units_of.items():
             cut = not touched.isdisjoint(units)
             bound += bounds.line_worth(line, depth, running, cut=cut, dead=at.dead)
-        for place in bounds.open_sets(depth, at.dead):
-            own = bounds.gains(place, depth, running, range(len(running)), at.dead)
-            bound += bounds.sets_gain(place, own, 0)
-        if self.cut(bound + bounds.allowances(depth, running, at.dead)):
+        own = [unit for units in self.units_of.values() for unit in units]
+        gains = {
+            place: bounds.gains(place, depth, running, own, at.dead)
+            for place in bounds.open_sets(depth, at.dead)
+        }
+        bound += bounds.all_gains(gains, {}) + bounds.allowances(depth, running, at.dead)
+        if self.root < 0:
+            self.root = bound
+        if self.cut(bound):
             return
         if depth == len(self.lanes):
             self._leaf(at)
@@ -495,11 +501,9 @@ class _Lane:
             self._begin_lines(claims, taken, dead)
             return
         bound = self.ground + laying.worth + self._tight_allowance(dead)
-        for at, gains in laying.gains.items():
-            if at in self.sets[:number]:
-                continue
-            laid = count if at == self.sets[number] else 0
-            bound += self.bounds.sets_gain(at, gains, laid)
+        passed = self.sets[:number]
+        still = {at: own for at, own in laying.gains.items() if at not in passed}
+        bound += self.bounds.all_gains(still, {self.sets[number]: count})
         if self.search.cut(bound):
             return
         place = self.sets[number]
@@ -701,9 +705,9 @@ class _Lane:
         for place, stock in branch.stock.items():
             if not rows.dead >> place & 1:
                 bound += self._tight_gain(place, stock, rows, number)
-        for place, gains in branch.gains.items():
-            if not rows.dead >> place & 1:
-                bound += self.bounds.sets_gain(place, gains, 0)
+        if branch.gains:
+            still = {at: own for at, own in branch.gains.items() if not rows.dead >> at & 1}
+            bound += self.bounds.all_gains(still, {})
         return bound
 
     def _without(self, branch: "_Branch", dead: int, taken: frozenset[int]) -> "_Branch":
