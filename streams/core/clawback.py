@@ -13,7 +13,7 @@ from streams.core.allocation import cum, half_up
 from streams.core.book import Book
 from streams.core.limits import count
 from streams.core.lots import Lot, active_points, end_of
-from streams.core.receipt import Points, Receipt
+from streams.core.receipt import Points
 from streams.core.returns import Piece, steps_by_line
 from streams.core.settled import Award, SettledReceipt
 
@@ -31,7 +31,6 @@ class Clawed(Struct, frozen=True):
 
 def claw(
     book: Book,
-    receipt: Receipt,
     pieces: tuple[Piece, ...],
     originals: dict[str, SettledReceipt],
     rules: Rules,
@@ -41,7 +40,6 @@ def claw(
 
     Args:
         book: Of the account that owns the originals.
-        receipt: The returning document.
         pieces: What came back; *originals* count it as returned already.
         originals: Written to: what is due so far.
         rules: As they stood when the originals were sold, for `recompute_kept`.

@@ -12,6 +12,7 @@ from streams.core.lots import Lot
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import EpochMs
 from streams.core.result import Event, Result
+from streams.core.tiers import tier_at
 
 # Kind of posting → the event it is told as, one a document and currency.
 TOLD = {
@@ -47,8 +48,6 @@ def events_of(
 
 
 def _tier(account: Account, policy: LedgerPolicy) -> str | None:
-    from streams.core.tiers import tier_at
-
     return tier_at(account, account.mark or 0, policy)
 
 
@@ -56,7 +55,7 @@ def _postings(result: Result, at: EpochMs) -> list[Event]:
     sums: dict[tuple[str, str], int] = {}
     for entry in result.entries:
         kind = TOLD.get(entry.kind)
-        if kind is not None and entry.to != "reversed" or entry.kind == "clawback":
+        if (kind is not None and entry.to != "reversed") or entry.kind == "clawback":
             key = (kind or "clawed", entry.currency)
             sums[key] = sums.get(key, 0) + entry.points
     return [

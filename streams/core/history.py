@@ -16,6 +16,7 @@ from streams.core.accrual import Rules
 from streams.core.adjustments import Adjustment, adjust
 from streams.core.calendar import DAY_MS
 from streams.core.digest import document_digest, receipt_digest
+from streams.core.ids import tick_id
 from streams.core.merging import HandOver, merge_in, merge_out, unmerge_in, unmerge_out
 from streams.core.passing_time import tick
 from streams.core.policy import LedgerPolicy
@@ -249,8 +250,6 @@ class History:
                 ended = refused(receipt.id, "RETURN_UNMATCHED", account=parked.account)
                 self.results[receipt.id] = ended
                 self.settled[receipt.id] = refused_record(receipt, ended, parked.digest)
-        from streams.core.ids import tick_id
-
         return Response(tick_id(account, at) if result is None else result.document, "ok", None)
 
     # --- Repetition ---------------------------------------------------------------

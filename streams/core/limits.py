@@ -46,9 +46,7 @@ def period_of(per: str, at: EpochMs, zone: str, *, birthday_key: int | None = No
         return Period(per, day.isoformat(), midnight(day + timedelta(days=1), zone))
     if per == "week":
         year, week, weekday = day.isocalendar()
-        return Period(
-            per, f"{year}-W{week:02d}", midnight(day + timedelta(days=8 - weekday), zone)
-        )
+        return Period(per, f"{year}-W{week:02d}", midnight(day + timedelta(days=8 - weekday), zone))
     if per == "month":
         first = date(day.year, day.month, 1)
         return Period(per, f"{first:%Y-%m}", midnight(months_on(first, 1), zone))

@@ -67,8 +67,8 @@ def merge_out(
         The pointer and the payload, or the unchanged account and a refusal: MERGE_SELF
         when the two are one already.
     """
-    same = into in (giver.id, giver.merged_into) or any(each.account == into for each in giver.joined)
-    if same:
+    joined = {each.account for each in giver.joined}
+    if into in (giver.id, giver.merged_into) or into in joined:
         return giver, refused(document, "MERGE_SELF", kind="merge", account=giver.id)
     book = Book(giver, document, at, policy)
     book.expire()

@@ -119,12 +119,15 @@ def _pieces(
     returned: dict[tuple[str, int], Thousandths] = {}
     for line in receipt.returns:
         if line.of is not None:
-            found = [(line.of.receipt, sold_line(originals[line.of.receipt], line.of.line), line.qty)]
+            sold = sold_line(originals[line.of.receipt], line.of.line)
+            found = [(line.of.receipt, sold, line.qty)]
         elif account is None:
             flags.append("NO_ACCOUNT")
             continue
         else:
-            found = _without_receipt(receipt, line, originals, account, policy, returned)
+            found = _without_receipt(
+                receipt, line, originals, account=account, policy=policy, returned=returned
+            )
         for original, sold, quantity in found:
             already = returned.get((original, sold.n), 0)
             pieces.append(Piece(line.n, original, sold.n, sold.returned + already, quantity))
@@ -175,6 +178,7 @@ def _without_receipt(
     receipt: Receipt,
     line: ReturnLine,
     originals: Mapping[str, SettledReceipt],
+    *,
     account: Account,
     policy: LedgerPolicy,
     returned: Mapping[tuple[str, int], Thousandths],

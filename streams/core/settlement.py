@@ -97,18 +97,20 @@ def settle_receipt(
 
     known = dict(originals)
     if account is None:
-        return _settle_without_account(receipt, found.pieces, found.flags, known, policy, digest)
+        return _settle_without_account(
+            receipt, found.pieces, flags=found.flags, known=known, policy=policy, digest=digest
+        )
 
     book = Book(account, receipt.id, receipt.sold_at, policy, origin=origin, person=person)
     book.flags += (*flags, *found.flags)
     book.expire()
     given = give_back(book, receipt, found.pieces, known)
-    clawed = claw(book, receipt, found.pieces, known, rules).lines
+    clawed = claw(book, found.pieces, known, rules).lines
     draws = redeem(book, receipt, describe)
     lines = sold_lines(receipt, policy, draws)
     after = _remember(book, receipt, lines, given, known)
     tier = tier_at(_tier_basis(account, after, policy), receipt.sold_at, policy)
-    awards = _earn(book, receipt, lines, tier, rules, budget_left)
+    awards = _earn(book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left)
     book.expire()
 
     closed = by_day(book.close(after), policy)
@@ -131,7 +133,7 @@ def settle_receipt(
         balances=balances(closed),
     )
     result = replace(result, events=events_of(result, account, closed, policy))
-    own = _settled(receipt, digest, result, lines, awards, book)
+    own = _settled(receipt, digest, result, lines=lines, awards=awards, book=book)
     changed = dict.fromkeys(piece.original for piece in found.pieces)
     if receipt.void_of is not None:
         changed[receipt.void_of] = None
@@ -171,12 +173,14 @@ def _refuse(account: Account | None, receipt: Receipt, code: str, digest: str) -
 
 def refused_record(receipt: Receipt, result: Result, digest: str) -> SettledReceipt:
     """Keep the refusal of *receipt*, so that its repetition is answered alike."""
-    return SettledReceipt(receipt.id, digest, result_bytes(result), ok=False, sold_at=receipt.sold_at)
+    stored = result_bytes(result)
+    return SettledReceipt(receipt.id, digest, stored, ok=False, sold_at=receipt.sold_at)
 
 
 def _settle_without_account(
     receipt: Receipt,
     pieces: tuple[Piece, ...],
+    *,
     flags: tuple[str, ...],
     known: dict[str, SettledReceipt],
     policy: LedgerPolicy,
@@ -195,7 +199,7 @@ def _settle_without_account(
         refund=given.refund,
         flags=(*flags, *refused_lines),
     )
-    own = _settled(receipt, digest, result, lines, (), None)
+    own = _settled(receipt, digest, result, lines=lines, awards=(), book=None)
     changed = dict.fromkeys(piece.original for piece in pieces)
     if receipt.void_of is not None:
         changed[receipt.void_of] = None
@@ -242,9 +246,7 @@ def _remember(
             *(each for each in holds if each.at >= oldest),
             CommittedHold(receipt.hold_id, receipt.sold_at),
         )
-    return replace(
-        account, qualifying=qualifying, recent=recent, purchases=purchases, holds=holds
-    )
+    return replace(account, qualifying=qualifying, recent=recent, purchases=purchases, holds=holds)
 
 
 def _tier_basis(before: Account, after: Account, policy: LedgerPolicy) -> Account:
@@ -257,6 +259,7 @@ def _earn(
     book: Book,
     receipt: Receipt,
     lines: tuple[SettledLine, ...],
+    *,
     tier: str | None,
     rules: Rules,
     budget_left: BudgetLeft,
@@ -297,9 +300,7 @@ def _line_results(
     redeemed = {n: sum(each.points for each in drawn) for n, drawn in draws.items()}
     back = {*clawed, *(n for n, points in reinstated.items() if points)}
     return tuple(
-        LineResult(
-            n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0)
-        )
+        LineResult(n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0))
         for n in sorted({*earned, *redeemed, *back})
     )
 
@@ -308,6 +309,7 @@ def _settled(
     receipt: Receipt,
     digest: str,
     result: Result,
+    *,
     lines: tuple[SettledLine, ...],
     awards: tuple[Award, ...],
     book: Book | None,

@@ -103,9 +103,7 @@ def simple_rules(
     except (msgspec.ValidationError, ValueError) as error:
         raise RuleError(f"rules: {error}") from error
 
-    def pay(
-        facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
-    ) -> tuple[Accrual, ...]:
+    def pay(facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room) -> tuple[Accrual, ...]:
         paid = (
             _pay(each, facts, lines, room, point_value=point_value, currency=currency)
             for each in compiled

@@ -54,7 +54,9 @@ OTHER_KEYS = {
     "merge": frozenset({"type", "id", "from", "to", "at"}),
     "unmerge": frozenset({"type", "id", "from", "at"}),
 }  # fmt: skip
-VECTOR_KEYS = frozenset({"name", "cases", "policy", "rules", "budgets", "events", "published", "expect", "about"})  # noqa: E501 - one line reads best here.
+VECTOR_KEYS = frozenset(
+    {"name", "cases", "policy", "rules", "budgets", "events", "published", "expect", "about"}
+)
 
 
 def run(document: Mapping[str, Any]) -> list[Difference]:
@@ -89,14 +91,10 @@ def run_one(
         yield from differences(name, part, expected, got.get(part))
     for figure in vector.get("published") or ():
         path = figure["path"]
-        yield from differences(
-            name, "published." + ".".join(path), figure["value"], _at(got, path)
-        )
+        yield from differences(name, "published." + ".".join(path), figure["value"], _at(got, path))
 
 
-def outcome(
-    vector: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def outcome(vector: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """
     Run the events of *vector* and write what came of them as `expect` does.
 

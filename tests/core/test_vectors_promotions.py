@@ -41,8 +41,9 @@ def test_what_cannot_be_run_is_a_difference():
     broken = {"name": "broken", "kind": "quote", "given": {"programme": {}}, "expected": {}}
     strange = {"name": "strange", "kind": "tea", "given": [], "expected": []}
 
-    assert [
-        (each.name, each.path) for each in run({"vectors": [broken, strange]})
-    ] == [("broken", ""), ("strange", "kind")]
+    assert [(each.name, each.path) for each in run({"vectors": [broken, strange]})] == [
+        ("broken", ""),
+        ("strange", "kind"),
+    ]
     with pytest.raises(VectorsError):
         run({"vectors": None})
