@@ -27,6 +27,7 @@ from streams.core.combination import (
     over_units,
 )
 
+TIES_MOST = 200  # Equal solutions whose pieces are renumbered before they are compared.
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
 
 # Objective, discount, − claims with needs, claims, priorities: larger is better.
@@ -35,7 +36,9 @@ Claims = tuple[Claim, ...]
 Gains = dict[int, dict[int, Gain]]  # By set and piece.
 Way = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
 Item = tuple[int, int, int]  # Gain by discount, discount, gain.
-Written = tuple[tuple[int, str, tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]
+Pieces = tuple[tuple[int, int], ...]  # Line and number of each.
+WrittenClaim = tuple[int, str, Pieces, Pieces]
+Written = tuple[WrittenClaim, ...]
 
 
 class Position(Struct, frozen=True):
@@ -123,6 +126,7 @@ class Search:
         self.scale = task.scale
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
+        self.ties = 0
         self.root = -1  # The bound of the whole search.
         self.open_bound = -1  # Largest bound of a branch left when the budget was spent.
         self.places = {offer.id: at for at, offer in enumerate(task.offers)}
@@ -216,7 +220,8 @@ class Search:
         if self.best is not None and merit < self.best.merit:
             return
         found = Solution(merit, at.claims, accrual, at)
-        if self.best is not None and merit == self.best.merit:
+        if self.best is not None and merit == self.best.merit and self.ties < TIES_MOST:
+            self.ties += 1
             found = tidied(self.task, found)
             self.best = tidied(self.task, self.best)
         if self.best is None or self.better(found, self.best):
@@ -237,17 +242,12 @@ class Search:
 
 def written(claims: Sequence[Claim], units: Sequence[Unit]) -> Written:
     """Write discount claims as the last tie compares them: sorted, pieces as (line, piece)."""
-    return tuple(
-        sorted(
-            (
-                claim.offer.lane,
-                claim.offer.id,
-                _pieces(claim.units, units),
-                _pieces(claim.group, units),
-            )
-            for claim in claims
-        )
-    )
+    return tuple(sorted(_written_one(claim, units) for claim in claims))
+
+
+def _written_one(claim: Claim, units: Sequence[Unit]) -> WrittenClaim:
+    offer = claim.offer
+    return offer.lane, offer.id, _pieces(claim.units, units), _pieces(claim.group, units)
 
 
 def _pieces(own: Sequence[int], units: Sequence[Unit]) -> tuple[tuple[int, int], ...]:
@@ -265,7 +265,8 @@ def tidied(task: Task, solution: Solution) -> Solution:
     if all(claim.offer.kind != "set" for claim in own):
         return solution
     figures = _figures(task, own)
-    best = written(own, task.units)
+    entries = [_written_one(claim, task.units) for claim in own]
+    best = sorted(entries)
     used = {claim.offer.lane for claim in own}
     choices = [used, *({lane} for lane in used if len(used) > 1)]
     better = True
@@ -273,13 +274,15 @@ def tidied(task: Task, solution: Solution) -> Solution:
         better = False
         for one, other in _exchanges(task, own):
             for lanes in choices:
-                changed = tuple(
-                    _exchanged(claim, one, other) if claim.offer.lane in lanes else claim
-                    for claim in own
-                )
-                told = written(changed, task.units)
-                if told < best and _figures(task, changed) == figures:
-                    own, best, better = changed, told, True
+                changed = list(own)
+                told = list(entries)
+                for at, claim in enumerate(own):
+                    if claim.offer.lane in lanes and _parts(claim, one, other):
+                        changed[at] = _exchanged(claim, one, other)
+                        told[at] = _written_one(changed[at], task.units)
+                ordered = sorted(told)
+                if ordered < best and _figures(task, changed) == figures:
+                    own, entries, best, better = tuple(changed), told, ordered, True
     running = _run(task, own)[1]
     assert running is not None
     claims = (*task.start.claims, *own)
@@ -288,21 +291,30 @@ def tidied(task: Task, solution: Solution) -> Solution:
 
 
 def _exchanges(task: Task, claims: Sequence[Claim]) -> list[tuple[int, int]]:
-    units = sorted({unit for claim in claims for unit in claim.units})
+    """List pairs of pieces of one line that not all the same claims have."""
     parted = {task.units[u].line for c in claims if c.offer.kind == "set" for u in c.units}
+    having: dict[int, list[tuple[int, bool]]] = {}
+    for at, claim in enumerate(claims):
+        for unit in claim.units:
+            if task.units[unit].line in parted:
+                having.setdefault(unit, []).append((at, unit in claim.group))
+    units = sorted(having)
     return [
         (one, other)
         for at, one in enumerate(units)
         for other in units[at + 1 :]
-        if task.units[one].line == task.units[other].line and task.units[one].line in parted
+        if task.units[one].line == task.units[other].line and having[one] != having[other]
     ]
 
 
+def _parts(claim: Claim, one: int, other: int) -> bool:
+    """Tell whether an exchange of two units changes *claim*."""
+    if (one in claim.units) != (other in claim.units):
+        return True
+    return (one in claim.group) != (other in claim.group)
+
+
 def _exchanged(claim: Claim, one: int, other: int) -> Claim:
-    if (one in claim.units) == (other in claim.units) and (one in claim.group) == (
-        other in claim.group
-    ):
-        return claim
     names = {one: other, other: one}
     return Claim(
         claim.offer,
