@@ -1,6 +1,7 @@
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.sandbox.kafka import cluster_id
+from streams.sandbox import kafka
+from streams.sandbox.kafka import BrokerError, EmbeddedKafka, cluster_id, free_port
 
 # Starts a broker, says its pid and address, and waits to be killed.
 STARTER = """
@@ -29,6 +31,35 @@ def test_no_cluster_id_begins_with_a_hyphen(first):
 
     assert not made.startswith("-")
     assert len(base64.urlsafe_b64decode(made + "==")) == 16
+
+
+def test_no_port_is_one_that_the_kernel_gives_to_connections():
+    """Such a one may be taken before the broker has bound it."""
+    given = range(*map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()))
+
+    assert not [port for port in (free_port() for _ in range(200)) if port in given]
+
+
+@pytest.mark.broker
+def test_a_broker_that_cannot_start_is_not_left_behind(tmp_path, monkeypatch):
+    """Its port is taken: it hangs instead of ending, and has to be ended."""
+    monkeypatch.setattr(kafka, "START_SECONDS", 12.0)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        broker = EmbeddedKafka(tmp_path / "kafka", heap_mb=256, port=taken.getsockname()[1])
+        with pytest.raises(BrokerError, match=r"broker\.log"):
+            broker.start()
+
+    pids = [each for each in Path("/proc").iterdir() if each.name.isdigit()]
+    assert not [each for each in pids if str(tmp_path).encode() in command_of(each)]
+
+
+def command_of(process):
+    """Read a process's command line; empty when it has ended meanwhile."""
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.broker
