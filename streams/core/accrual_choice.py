@@ -21,6 +21,7 @@ from math import lcm
 from msgspec import Struct
 
 from streams.core.allocation import half_up, spread
+from streams.core.depth import allow_depth
 
 NODES_MOST = 5_000  # promotions.md §4: when spent, the best found so far stands.
 BLOCKS_MOST = 8  # 2^8 sets of blocks are tried; more of them contested go to the search.
@@ -623,6 +624,7 @@ class _Search:
 
     def run(self) -> Choice:
         """Search, and say whether the answer is proven."""
+        allow_depth(2 * len(self.slots))
         self._branch(0, {}, {}, Fraction(0))
         return Choice(self.best.worth, self.best.claims, self.proven)
 

@@ -148,10 +148,15 @@ class Bounds:
         for at in sorted(self.even):
             as_borne = self.sets_gain(at, self.gains(at, 0, lists, own, 0), 0)
             self.even.remove(at)
-            self.memo.clear()
+            self._forget(at)
             if as_borne < self.sets_gain(at, self.gains(at, 0, lists, own, 0), 0):
                 self.even.add(at)
-            self.memo.clear()
+                self._forget(at)
+
+    def _forget(self, at: int) -> None:
+        """Drop the tables that use the set *at*."""
+        for key in [key for key in self.memo if key[0] < 0 and not key[4] >> at & 1]:
+            del self.memo[key]
 
     def gain(self, rate: int) -> int:
         """Give what a minor unit of discount is worth above what it counts when left."""

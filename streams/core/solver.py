@@ -26,8 +26,10 @@ from streams.core.combination import (
     discount_lane,
     over_units,
 )
+from streams.core.depth import allow_depth
 
-TIES_MOST = 200  # Equal solutions whose pieces are renumbered before they are compared.
+TIES_MOST = 16  # Equal solutions whose pieces are renumbered before they are compared.
+KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
 
 # Objective, discount, − claims with needs, claims, priorities: larger is better.
@@ -139,6 +141,7 @@ class Search:
 
     def run(self) -> Solution | None:
         """Search all; None when the forced campaign can't apply."""
+        allow_depth(4 * (len(self.task.units) + len(self.task.offers)) * (len(self.lanes) + 1))
         self.lane(0, self.task.start)
         if self.best is not None:
             self.best = tidied(self.task, self.best)
@@ -563,14 +566,19 @@ class _Lane:
                 if self._free(place, (unit,), frozenset(), self.dead):
                     key = line, self.at.running[unit], own.list, own.floor
                     kinds.setdefault(key, []).append(unit)
+        if len(kinds) > KINDS_MOST:
+            self.search.give_up(self.at)
+            dearest = sorted(kinds, key=lambda key: (-key[1], key[0]))[:KINDS_MOST]
+            kinds = {key: kinds[key] for key in sorted(dearest)}
         self.kinds[place] = list(kinds.values())
         sizes = [len(each) for each in self.kinds[place]]
         found: dict[object, Way] = {}
-        for way in _fillings(offer, [key[0] for key in kinds], sizes, 0):
+        fillings = _fillings(offer, [key[0] for key in kinds], sizes, 0)
+        for tries, way in enumerate(fillings):
             whole = tuple(sum(column) for column in zip(*way, strict=True))
             told = (whole, way[offer.group]) if offer.group is not None else whole
             found.setdefault(told, way)
-            if len(found) > SET_CLAIMS_MOST:
+            if tries >= SET_CLAIMS_MOST:
                 self.search.give_up(self.at)
                 break
         bases = self.search.lists if offer.by_list else self.at.running
