@@ -34,6 +34,7 @@ ROOT = 10**SCALE_MOST
 SPECIAL = ("every", "not_every", "birthday", "not_birthday")
 
 Rows = dict[int, tuple[Atom, ...]]
+Reading = tuple[str, dict[str, int], int, Callable[[Any], int]]
 
 
 def bits(mask: int) -> Iterator[int]:
@@ -96,11 +97,16 @@ class SetSlot(Struct, frozen=True):
 
     def mask(self, members: Iterable[str]) -> int:
         """Give the rows that a set of *members* does not refuse."""
-        met, missed = self.always, 0
+        met, some = self.always, self.some
         for member in members:
-            met |= self.some.get(member, 0)
-            missed |= self.none.get(member, 0)
-        return met | (self.nones & ~missed)
+            if member in some:
+                met |= some[member]
+        if self.nones:
+            missed, none = 0, self.none
+            for member in members:
+                missed |= none.get(member, 0)
+            met |= self.nones & ~missed
+        return met
 
 
 class Column:
@@ -130,6 +136,13 @@ class Column:
             DecimalValue: self._decimal,
             **dict.fromkeys((tuple, list, set, frozenset), self._of_set),
         }
+
+    @property
+    def reading(self) -> Reading:
+        """What it takes to read this column: its name, its texts, all other texts, all values."""
+        if self._special:  # These have no texts, and no text meets them.
+            return self.name, {}, self.mask(OTHER_TEXT), self.mask
+        return self.name, self._texts, self._any_text, self.mask
 
     def mask(self, value: Any) -> int:
         """Give the rows that *value* does not refuse; None is a missing attribute."""
@@ -290,13 +303,17 @@ class ConditionIndex:
                 own = by_name.setdefault(atom.attribute, {})
                 own[at] = (*own.get(at, ()), atom)
         self.columns = {name: Column(name, each, count) for name, each in by_name.items()}
+        self._asks = [column.reading for column in self.columns.values()]
         self._firsts = (1 << self.size) - 1
 
     def rows(self, attributes: AttributeMap, columns: Iterable[Column] | None = None) -> int:
         """Give the rows that *attributes* do not refuse, by all or some *columns*."""
         mask = self.possible
-        for column in self.columns.values() if columns is None else columns:
-            mask &= column.mask(attributes.get(column.name))
+        asks = self._asks if columns is None else [column.reading for column in columns]
+        for name, texts, other_texts, read in asks:
+            value = attributes.get(name)
+            # Most attributes are text, and text is one look-up.
+            mask &= texts.get(value, other_texts) if type(value) is str else read(value)
             if not mask:
                 break
         return mask

@@ -6,16 +6,19 @@ bitmasks and finds the same matches at a cost that follows the hits, not the
 number of campaigns.  The rule of this file: only what is known before any
 combination is chosen decides here; what depends on claims belongs to
 `combination`.
+
+Values that are made for each receipt are kept from the garbage collector
+(`gc=False`): none of them can be part of a cycle.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from streams.core.calendar import MINUTE_MS
 from streams.core.campaigns import Basket, Campaign, Threshold
 from streams.core.conditions import (
     TRUE,
@@ -29,19 +32,22 @@ from streams.core.conditions import (
 from streams.core.masks import ConditionIndex, Toggles, UnknownIndex, bits, mask_of
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points, Thousandths
-from streams.core.runs import DAY_MINUTES, WEEK_DAYS, Runs, local, running
+from streams.core.runs import DAY_MINUTES, MILLISECOND, WEEK_DAYS, Runs, local, running
 
 Reason = Literal[
     "not_running", "who", "where", "code", "offer", "limit", "budget", "goods", "channel",
     "payment", "threshold",
 ]  # fmt: skip
 WEEK_MINUTES = WEEK_DAYS * DAY_MINUTES
+EPOCH_WEEK_MINUTE = 3 * DAY_MINUTES  # 1 January 1970 was a Thursday; weeks begin on Monday.
+QUARTER_MS = 15 * MINUTE_MS
+QUARTERS_MOST = 40_000  # A year of them is remembered.
 EXCLUSIONS = 3  # From discounts, from points, from redemption: the first rows of the index.
 MEMO_BYTES = 32 * 1024 * 1024  # What remembered products may take; beyond it all are forgotten.
 MEMO_ENTRY_BYTES = 300  # A remembered product without its mask.
 
 
-class GoodsLine(Struct, frozen=True):
+class GoodsLine(Struct, frozen=True, gc=False):
     """
     A line as conditions see it.
 
@@ -58,7 +64,7 @@ class GoodsLine(Struct, frozen=True):
     attributes: AttributeMap = {}
 
 
-class Left(Struct, frozen=True):
+class Left(Struct, frozen=True, gc=False):
     """What a campaign's counters leave for this receipt; None is without limit."""
 
     uses: int | None = None
@@ -90,14 +96,14 @@ class Occasion(Struct, frozen=True):
     left: Mapping[str, Left] = {}
 
 
-class Match(Struct, frozen=True):
+class Match(Struct, frozen=True, gc=False):
     """A campaign that may apply, and its eligible lines: bit i is the i-th line."""
 
     campaign: Campaign
     lines: int
 
 
-class Refusal(Struct, frozen=True):
+class Refusal(Struct, frozen=True, gc=False):
     """
     The first reason why a campaign does not apply.
 
@@ -109,7 +115,7 @@ class Refusal(Struct, frozen=True):
     unknown: tuple[str, ...] | None = None
 
 
-class ExcludedLines(Struct, frozen=True):
+class ExcludedLines(Struct, frozen=True, gc=False):
     """Lines the programme keeps from discounts, points and redemption: bit i is the i-th line."""
 
     discounts: int = 0
@@ -265,6 +271,7 @@ class _Times:
             for start, end in spans:
                 toggles.on(row, place[start] + 1, place[end] + 1)
         self._week = toggles.masks()
+        self._offsets: dict[int, int] = {}
 
     def serving(self, at: EpochMs) -> int:
         """Give the versions that serve *at*."""
@@ -275,9 +282,20 @@ class _Times:
         mask = self.serving(at) & self._runs[bisect_right(self._edges, at)]
         if not self._week_edges or not mask:
             return mask
-        now = datetime.fromtimestamp(at // 1000, self._zone)
-        minute = now.weekday() * DAY_MINUTES + now.hour * 60 + now.minute
-        return mask & self._week[bisect_right(self._week_edges, minute)]
+        minute = (at + self._offset(at)) // MINUTE_MS + EPOCH_WEEK_MINUTE
+        return mask & self._week[bisect_right(self._week_edges, minute % WEEK_MINUTES)]
+
+    def _offset(self, at: EpochMs) -> int:
+        """Give the zone's offset in milliseconds; zones change theirs on quarters of an hour."""
+        quarter = at // QUARTER_MS
+        offset = self._offsets.get(quarter)
+        if offset is None:
+            if len(self._offsets) >= QUARTERS_MOST:
+                self._offsets.clear()
+            shift = local(at, self._zone).utcoffset()
+            assert shift is not None
+            offset = self._offsets[quarter] = shift // MILLISECOND
+        return offset
 
 
 def service_intervals(campaigns: Sequence[Campaign]) -> list[tuple[EpochMs | None, EpochMs | None]]:
@@ -340,13 +358,15 @@ def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return merged
 
 
-class _Product(Struct, frozen=True):
+class _Product(Struct, frozen=True, gc=False):
     """
     What was found for a product, at the price and quantity it last had.
 
     Attributes:
         kinds: Types of the attributes: 1 and true are equal to Python, not to us.
         rows: Rows of the index that the product alone does not refuse.
+        at_price: Rows that its price does not refuse; another price often has the same.
+        at_quantity: Rows that its quantity does not refuse.
         eligible: Campaigns that it is eligible for.
         excluded: What the programme excludes it from, a bit each.
     """
@@ -356,8 +376,17 @@ class _Product(Struct, frozen=True):
     rows: int
     price: Money
     quantity: Thousandths
+    at_price: int
+    at_quantity: int
     eligible: int
     excluded: int
+
+    def describes(self, attributes: AttributeMap) -> bool:
+        """Tell whether *attributes* are the product's."""
+        if self.attributes is attributes:
+            return True
+        kinds = tuple(map(type, attributes.values()))
+        return self.attributes == attributes and self.kinds == kinds
 
 
 class _Goods:
@@ -398,16 +427,19 @@ class _Goods:
         return found
 
     def _remember(self, line: GoodsLine, known: _Product | None) -> _Product:
-        kinds = tuple(map(type, line.attributes.values()))
-        if known is not None and known.attributes == line.attributes and known.kinds == kinds:
+        at_price = 0 if self._price is None else self._price.mask(line.price)
+        at_quantity = 0 if self._quantity is None else self._quantity.mask(line.quantity)
+        if known is not None and known.describes(line.attributes):
+            if known.at_price == at_price and known.at_quantity == at_quantity:
+                return known
             rows = known.rows
         else:
             rows = self._index.rows({**line.attributes, "sku": line.sku}, self._product)
         mask = rows
         if self._price is not None:
-            mask &= self._price.mask(line.price)
+            mask &= at_price
         if self._quantity is not None:
-            mask &= self._quantity.mask(line.quantity)
+            mask &= at_quantity
         mask = self._index.owners(mask)
         eligible, excluded = mask >> EXCLUSIONS, mask & (1 << EXCLUSIONS) - 1
         if excluded & 1:
@@ -420,9 +452,17 @@ class _Goods:
         # Products of one kind share their masks.
         rows = self._masks.setdefault(rows, rows)
         eligible = self._masks.setdefault(eligible, eligible)
-        price, quantity = line.price, line.quantity
-        found = _Product(line.attributes, kinds, rows, price, quantity, eligible, excluded)
-        self._memo[line.sku] = found
+        found = self._memo[line.sku] = _Product(
+            attributes=line.attributes,
+            kinds=tuple(map(type, line.attributes.values())),
+            rows=rows,
+            price=line.price,
+            quantity=line.quantity,
+            at_price=at_price,
+            at_quantity=at_quantity,
+            eligible=eligible,
+            excluded=excluded,
+        )
         return found
 
 
@@ -459,6 +499,10 @@ class CampaignIndex:
             kind: mask_of((at for at in places if own[at].kind == kind), size)
             for kind in ("discount", "accrual")
         }
+        self._places: dict[int, tuple[int, ...]] = {}
+        self._places_most = max(16, MEMO_BYTES // (size // 8 + MEMO_ENTRY_BYTES))
+        bounded = [at for at in places if own[at].basket.net or own[at].basket.quantity]
+        self._bounded = mask_of(bounded, size)
         self._versions: dict[str, int] = {}
         for at, campaign in enumerate(own):
             self._versions[campaign.campaign] = self._versions.get(campaign.campaign, 0) | 1 << at
@@ -474,10 +518,11 @@ class CampaignIndex:
         candidates = self._candidates(occasion)
         if kind is not None:
             candidates &= self._kinds[kind]
+        found = self._matched(occasion, candidates)
+        if not candidates & self._bounded:
+            return tuple(found)
         return tuple(
-            match
-            for match in self._matched(occasion, candidates)
-            if reachable(match.campaign.basket, match.lines, occasion)
+            match for match in found if reachable(match.campaign.basket, match.lines, occasion)
         )
 
     def _matched(self, occasion: Occasion, candidates: int) -> list[Match]:
@@ -485,17 +530,26 @@ class CampaignIndex:
         if not candidates:
             return []
         lines_of: dict[int, int] = {}
+        places_of = self._places
         bit = 1
         for product in self._goods.products(occasion.lines):
             found = product.eligible & candidates
-            while found:
-                low = found & -found
-                at = low.bit_length() - 1
-                lines_of[at] = lines_of.get(at, 0) | bit
-                found ^= low
+            if found:
+                places = places_of.get(found)
+                if places is None:
+                    places = self._remember(found)
+                for at in places:
+                    lines_of[at] = lines_of.get(at, 0) | bit
             bit <<= 1
         own = self.campaigns
-        return [Match(own[at], lines) for at, lines in sorted(lines_of.items())]
+        return [Match(own[at], lines_of[at]) for at in sorted(lines_of)]
+
+    def _remember(self, found: int) -> tuple[int, ...]:
+        """List the campaigns of a mask; baskets meet the same ones again and again."""
+        if len(self._places) >= self._places_most:
+            self._places.clear()
+        places = self._places[found] = tuple(bits(found))
+        return places
 
     def _candidates(self, occasion: Occasion) -> int:
         """Ask all that does not depend on lines."""

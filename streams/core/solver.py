@@ -28,6 +28,8 @@ from streams.core.combination import (
 )
 from streams.core.depth import allow_depth
 
+UNITS_A_NODE = 16
+LANE_NODES = 3  # Entering a lane weighs every line.
 TIES_MOST = 16  # Equal solutions whose pieces are renumbered before they are compared.
 KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
@@ -111,11 +113,11 @@ class Budget:
         self.nodes = nodes
         self.spent = False
 
-    def take(self) -> bool:
-        """Use one node; False when none is left."""
+    def take(self, nodes: int) -> bool:
+        """Use *nodes*; False when none is left."""
         if self.nodes <= 0:
             return False
-        self.nodes -= 1
+        self.nodes -= nodes
         return True
 
 
@@ -129,6 +131,8 @@ class Search:
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
         self.ties = 0
+        # A node of a long basket is more work: it counts for as many.
+        self.weight = 1 + len(task.units) // UNITS_A_NODE
         self.root = -1  # The bound of the whole search.
         self.open_bound = -1  # Largest bound of a branch left when the budget was spent.
         self.places = {offer.id: at for at, offer in enumerate(task.offers)}
@@ -153,9 +157,13 @@ class Search:
         best = Fraction(0) if self.best is None else self.best.merit[0]
         return max(best, Fraction(min(self.open_bound, self.root), self.scale))
 
-    def cut(self, bound: int) -> bool:
-        """Count a node; tell whether its branch can be left out."""
-        allowed = self.budget.take()
+    def cut(self, bound: int, times: int = 1) -> bool:
+        """
+        Count a node; tell whether its branch can be left out.
+
+        The first way down is always gone to its end, so that there is something to give.
+        """
+        allowed = self.budget.take(self.weight * times) or self.best is None
         if bound < self.floor_worth:
             return True
         if not allowed:
@@ -180,7 +188,7 @@ class Search:
         bound += bounds.all_gains(gains, {}) + bounds.allowances(depth, running, at.dead)
         if self.root < 0:
             self.root = bound
-        if self.cut(bound):
+        if self.cut(bound, LANE_NODES):
             return
         if depth == len(self.lanes):
             self._leaf(at)
@@ -700,7 +708,8 @@ class _Lane:
     def _line(self, branch: "_Branch", claims: Claims, taken: frozenset[int]) -> None:
         """Decide the branch's next line: each campaign that can have it, or none."""
         rows, number = branch.rows, branch.number
-        if self.search.cut(self._line_bound(branch)):
+        first = self.search.best is None  # Nothing can be cut yet.
+        if self.search.cut(self.search.root if first else self._line_bound(branch)):
             return
         if number == len(rows.rows):
             self._finish(claims, rows.dead)

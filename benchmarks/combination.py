@@ -1,0 +1,231 @@
+"""The best combination and redemption on generated shop-like baskets.
+
+Baskets mix line effects, sets, caps, thresholds and coupons as the worked examples
+do.  Times are CPU of this thread, each basket solved once and alone; matching is
+not counted.
+
+    python benchmarks/combination.py [--quick]
+"""
+
+import json
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from streams.core.basket import load_basket, load_member
+from streams.core.campaigns import load_campaign
+from streams.core.matching import CampaignIndex
+from streams.core.optimum import Combination, Solver
+from streams.core.programme import load_programme
+from streams.core.quote import Case, see
+from streams.core.spending import UsableLot, spend
+
+SEED = 20170407
+CATEGORIES = ("ski", "boots", "wax", "socks", "jacket", "helmet")
+BRANDS = ("a", "b", "c", "d", "e")
+PROGRAMME = load_programme(
+    {
+        "programme": "bench",
+        "version": 1,
+        "zone": "Europe/Moscow",
+        "points": {"bonus": {"unit": 100, "value": 100}},
+        "discount_lanes": ["brand", ["group", "city"], "coupon"],
+        "points_lanes": ["base", "promo"],
+    }
+)
+
+
+def basket(dice: random.Random, lines: int) -> dict[str, Any]:
+    """Make a basket of *lines* lines: mostly single pieces, some of two or three."""
+    return {
+        "time": "2026-03-07T15:00:00+03:00",
+        "channel": "store",
+        "payments": ["card"],
+        "codes": {"HELLO": "coupon-0"},
+        "lines": [
+            {
+                "line": line + 1,
+                "sku": f"s{line}",
+                "price": dice.randint(5, 800) * 1000 - 10 * dice.randint(0, 50),
+                "quantity": 1000 * dice.choice((1, 1, 1, 1, 2, 3)),
+                "attributes": {
+                    "category": dice.choice(CATEGORIES),
+                    "brand": dice.choice(BRANDS),
+                    "tags": dice.sample(("winter", "kids", "new", "eco"), dice.randint(0, 2)),
+                },
+            }
+            for line in range(lines)
+        ],
+    }
+
+
+def goods(dice: random.Random) -> dict[str, Any]:
+    """Make a condition that about a third of the lines meet."""
+    match dice.randrange(3):
+        case 0:
+            return {"brand": dice.sample(BRANDS, 2)}
+        case 1:
+            return {"category": dice.sample(CATEGORIES, 2)}
+        case _:
+            return {"tags": dice.choice(("winter", "kids", "new", "eco"))}
+
+
+def effect(dice: random.Random, place: int, *, sets: bool) -> dict[str, Any]:
+    """Make what one campaign gives and where it stands."""
+    percent = 100 * dice.choice((5, 10, 10, 15, 20, 30))
+    match place % 12:
+        case 0:
+            return {"gives": {"basket_off": 50_000}, "lane": "coupon", "needs": "code"}
+        case 1:
+            return {"gives": {"points_per": {"points": 50, "each": 100_000}}, "lane": "base"}
+        case 2:
+            return {"gives": {"points_percent": 500}, "lane": "promo", "goods": goods(dice)}
+        case 3 if sets:
+            return {
+                "gives": {
+                    "set": [{"take": 3}],
+                    "reward": {"percent": 10_000, "of": {"cheapest": 1}},
+                },
+                "lane": "group",
+                "goods": {"category": dice.choice(CATEGORIES)},
+            }
+        case 4 if sets:
+            return {
+                "gives": {"set": [{"take": 2}], "reward": {"percent": 5000, "of": {"cheapest": 1}}},
+                "lane": "group",
+                "goods": {"category": dice.choice(CATEGORIES)},
+            }
+        case 5:
+            limits = {"receipt": {"amount": 150_000}}
+            return {"gives": {"percent_off": percent}, "lane": "brand", "limits": limits}
+        case 6:
+            net = {"net": {"from": 500_000}}
+            return {"gives": {"percent_off": percent}, "lane": "city", "basket": net}
+        case 7:
+            return {"gives": {"amount_off": 10_000}, "lane": "brand"}
+        case _:
+            lane = dice.choice(("brand", "brand", "group", "city"))
+            return {"gives": {"percent_off": percent}, "lane": lane}
+
+
+def campaigns(dice: random.Random, count: int, *, sets: bool) -> list[dict[str, Any]]:
+    """Make *count* campaigns that all run."""
+    found = []
+    for place in range(count):
+        own = effect(dice, place, sets=sets)
+        name = f"coupon-{place}" if own["lane"] == "coupon" else f"c{place}"
+        if own["lane"] in ("brand", "group", "city"):
+            own.setdefault("goods", goods(dice))
+        found.append({"campaign": name, "version": 1, **own})
+    return found
+
+
+def case(dice: random.Random, lines: int, count: int, *, sets: bool = True) -> Case:
+    """Make a basket seen through its campaigns."""
+    zone = PROGRAMME.zoneinfo
+    documents = campaigns(dice, count, sets=sets)
+    index = CampaignIndex(PROGRAMME, [load_campaign(each, PROGRAMME) for each in documents])
+    member = load_member({"id": "m", "version": 1}, zone)
+    return see(PROGRAMME, index, member, load_basket(basket(dice, lines), zone))
+
+
+def solve(each: Case) -> tuple[float, Combination]:
+    """Solve, and give the milliseconds of CPU it took."""
+    start = time.thread_time()
+    found = Solver(each.problem).best()
+    took = (time.thread_time() - start) * 1000
+    assert found is not None
+    return took, found
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Give the value that *share* of all are not above."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def measure(
+    value: float, unit: str, goal: str, *, met: bool, baseline: str = "none"
+) -> dict[str, Any]:
+    """Write one measured figure."""
+    return {
+        "value": round(value, 3),
+        "unit": unit,
+        "baseline": baseline,
+        "ratio": None,
+        "goal": goal,
+        "met": met,
+    }
+
+
+GOALS = ((12, 12, 1.0, 20.0, 0.99), (12, 25, 10.0, None, 0.90))
+
+
+def combinations(rounds: int) -> dict[str, Any]:
+    """Measure the exact solver where it must mostly be proven, and its gap where not."""
+    found: dict[str, Any] = {}
+    for lines, count, p50, p99, share in GOALS:
+        dice = random.Random(SEED)
+        times, results = zip(*(solve(case(dice, lines, count)) for _ in range(rounds)), strict=True)
+        name = f"{lines}x{count}"
+        middle = statistics.median(times)
+        found[f"{name} p50"] = measure(middle, "ms", f"<= {p50}", met=middle <= p50)
+        top = percentile(times, 0.99)
+        if p99 is not None:
+            found[f"{name} p99"] = measure(top, "ms", f"<= {p99}", met=top <= p99)
+        proven = sum(each.proven for each in results) / rounds
+        found[f"{name} proven"] = measure(proven, "share", f">= {share}", met=proven >= share)
+        nodes = statistics.median(each.nodes for each in results)
+        found[f"{name} nodes p50"] = measure(nodes, "nodes", "none", met=True)
+    for lines, count in ((20, 25), (40, 100)):
+        dice = random.Random(SEED)
+        times, results = zip(
+            *(solve(case(dice, lines, count)) for _ in range(max(3, rounds // 10))), strict=True
+        )
+        gap = statistics.median(
+            float((each.bound - each.objective) / each.bound) for each in results
+        )
+        found[f"{lines}x{count} longest"] = measure(max(times), "ms", "<= 50", met=max(times) <= 50)
+        found[f"{lines}x{count} gap"] = measure(gap, "share", "<= 0.01", met=gap <= 0.01)
+    return found
+
+
+def per_round(work: Callable[[], object], rounds: int) -> float:
+    """Give the median microseconds of CPU of one call."""
+    times = []
+    for _ in range(rounds):
+        start = time.thread_time()
+        work()
+        times.append((time.thread_time() - start) * 1e6)
+    return statistics.median(times)
+
+
+def redemption(rounds: int) -> dict[str, Any]:
+    """Measure a redemption of 8 lines over 10 and 1,000 lots that the receipt hardly touches."""
+    caps = [300] * 8
+
+    def lots(count: int) -> list[UsableLot]:
+        return [UsableLot(f"{at:04}", 500, tuple(range(8))) for at in range(count)]
+
+    few, many = lots(10), lots(1000)
+    short = per_round(lambda: spend(few, caps, 2000, None), rounds)
+    long = per_round(lambda: spend(many, caps, 2000, None), rounds)
+    a_lot = (long - short) / 990
+    return {
+        "redemption, a lot": measure(a_lot, "us", "<= 0.7", met=a_lot <= 0.7),
+        "redemption, 1000 lots": measure(
+            long / short, "times 10 lots", "<= 2", met=long <= 2 * short
+        ),
+    }
+
+
+def run(*, quick: bool) -> dict[str, dict[str, Any]]:
+    """Measure all; *quick* takes a tenth of the rounds."""
+    rounds = 30 if quick else 300
+    return combinations(rounds) | redemption(rounds)
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(quick="--quick" in sys.argv), indent=1))
