@@ -171,6 +171,15 @@ class Search:
             self.open_bound = max(self.open_bound, bound)
         return not allowed
 
+    def over(self, bound: int) -> bool:
+        """Tell whether to give up: no node is left; the rest of a branch of *bound* stays open."""
+        if self.budget.nodes > 0 or self.best is None:
+            return False
+        if bound >= self.floor_worth:
+            self.budget.spent = True
+            self.open_bound = max(self.open_bound, bound)
+        return True
+
     def lane(self, depth: int, at: Position) -> None:
         """Go on from *at* with the lane at *depth*."""
         if self.must >= 0 and at.dead >> self.must & 1 and not at.applied >> self.must & 1:
@@ -534,6 +543,8 @@ class _Lane:
         if not dead >> place & 1 and (offer.sets_most is None or count < offer.sets_most):
             odds = self.task.odds[place] & ~dead
             for at in range(laying.way, len(self.ways[place])):
+                if self.search.over(bound):
+                    return
                 claim = self._lay(offer, self.ways[place][at], taken)
                 if claim is None or not self._free(place, claim.units, taken, dead):
                     continue
@@ -709,7 +720,8 @@ class _Lane:
         """Decide the branch's next line: each campaign that can have it, or none."""
         rows, number = branch.rows, branch.number
         first = self.search.best is None  # Nothing can be cut yet.
-        if self.search.cut(self.search.root if first else self._line_bound(branch)):
+        bound = self.search.root if first else self._line_bound(branch)
+        if self.search.cut(bound):
             return
         if number == len(rows.rows):
             self._finish(claims, rows.dead)
@@ -717,6 +729,8 @@ class _Lane:
         row = rows.rows[number]
         passing = True
         for option in row.options:
+            if self.search.over(bound):
+                return
             if passing and row.passed > option.worth:
                 passing = False
                 self._line(branch.passing(row), claims, taken)
