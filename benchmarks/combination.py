@@ -73,9 +73,7 @@ def goods(dice: random.Random) -> dict[str, Any]:
             return {"tags": dice.choice(("winter", "kids", "new", "eco"))}
 
 
-def effect(  # noqa: PLR0911 - One case a line of the mix.
-    dice: random.Random, place: int, *, sets: bool
-) -> dict[str, Any]:
+def effect(dice: random.Random, place: int, *, sets: bool) -> dict[str, Any]:
     """Make what one campaign gives and where it stands."""
     percent = 100 * dice.choice((5, 10, 10, 15, 20, 30))
     match place % 12:
@@ -169,7 +167,7 @@ def combinations(rounds: int) -> dict[str, Any]:
     """Measure the exact solver where it must mostly be proven, and its gap where not."""
     found: dict[str, Any] = {}
     for lines, count, p50, p99, share in GOALS:
-        dice = random.Random(SEED)  # noqa: S311 - A seed that repeats.
+        dice = random.Random(SEED)
         times, results = zip(*(solve(case(dice, lines, count)) for _ in range(rounds)), strict=True)
         name = f"{lines}x{count}"
         middle = statistics.median(times)
@@ -182,7 +180,7 @@ def combinations(rounds: int) -> dict[str, Any]:
         nodes = statistics.median(each.nodes for each in results)
         found[f"{name} nodes p50"] = measure(nodes, "nodes", "none", met=True)
     for lines, count in ((20, 25), (40, 100)):
-        dice = random.Random(SEED)  # noqa: S311 - A seed that repeats.
+        dice = random.Random(SEED)
         times, results = zip(
             *(solve(case(dice, lines, count)) for _ in range(max(3, rounds // 10))), strict=True
         )

@@ -49,9 +49,10 @@ def spend(
         receipt_cap: Points the receipt can take; below 0 is 0.
         wanted: None asks for the most.
     """
-    most = sum(_totals(lots, caps, receipt_cap))
-    limit = most if wanted is None else min(wanted, most)
-    totals = _totals(lots, caps, limit)
+    totals = _totals(lots, caps, receipt_cap)
+    most = sum(totals)
+    if wanted is not None and wanted < most:
+        totals = _totals(lots, caps, wanted)
     lines = _lay(lots, totals, caps)
     return Spending(most, tuple(totals), tuple(lines))
 
@@ -62,6 +63,9 @@ def _totals(lots: Sequence[UsableLot], caps: Sequence[int], limit: int) -> list[
     left = max(0, limit)
     totals = []
     for at, lot in enumerate(lots):
+        if not left:
+            totals += [0] * (len(lots) - at)
+            break
         total = flow.push(at, min(lot.points, left))
         totals.append(total)
         left -= total
@@ -129,18 +133,18 @@ def _lay(
 ) -> list[dict[int, int]]:
     """Divide each lot's total over its lines, later lots kept possible."""
     left = list(caps)
-    found = []
-    for at, (lot, total) in enumerate(zip(lots, totals, strict=True)):
-        weights = [left[line] for line in lot.lines]
-        split = [0] * len(lot.lines)
-        if total:
-            split = list(spread(total, weights))
-            later = list(zip(lots[at + 1 :], totals[at + 1 :], strict=True))
-            if not _feasible(lot, split, left, later):
-                split = _split(lot, total, left, later)
+    found: list[dict[int, int]] = [{} for _ in lots]
+    laid = [
+        (at, lot, total) for at, (lot, total) in enumerate(zip(lots, totals, strict=True)) if total
+    ]
+    for number, (at, lot, total) in enumerate(laid):
+        split = list(spread(total, [left[line] for line in lot.lines]))
+        later = [(each, points) for _, each, points in laid[number + 1 :]]
+        if not _feasible(lot, split, left, later):
+            split = _split(lot, total, left, later)
         for line, points in zip(lot.lines, split, strict=True):
             left[line] -= points
-        found.append({line: p for line, p in zip(lot.lines, split, strict=True) if p})
+        found[at] = {line: p for line, p in zip(lot.lines, split, strict=True) if p}
     return found
 
 
