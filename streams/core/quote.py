@@ -49,6 +49,9 @@ UNIT_QUANTITY = 1_000
 MINUTE_MS = 60_000
 USUAL_CURRENCY = "bonus"  # Of a lot that names none.
 
+# A campaign, its points, the lines it claims and their shares.
+Awarded = tuple[Earner, Points, tuple[int, ...], tuple[Points, ...]]
+
 
 class QuoteLine(Struct, frozen=True):
     """A line of a quote; amounts in minor units, maps by campaign or lot without zeros."""
@@ -350,7 +353,6 @@ def finish(case: Case, solver: Solver | None = None) -> Quote:
         found = solver.best()
         assert found is not None
         best = found
-    off = discounts_of(case, best)
     unit = case.programme.points[case.programme.redemption.currency]
     caps = _caps(case, best.nets)
     usable = _usable(case)
@@ -365,32 +367,7 @@ def finish(case: Case, solver: Solver | None = None) -> Quote:
     live = tuple((each.campaign, each.version) for each in case.index.live(case.basket.at))
     return Quote(
         quote_id(case, live),
-        tuple(
-            QuoteLine(
-                own.line,
-                case.lists[line],
-                {
-                    name: amount
-                    for (name, at), amount in sorted(off.items())
-                    if at == line
-                    if amount
-                },
-                best.nets[line],
-                caps[line],
-                {
-                    lot.id: laid[line]
-                    for lot, laid in zip(usable, spending.lines, strict=True)
-                    if laid.get(line)
-                },
-                {
-                    earner.id: share
-                    for earner, _, claimed, shares in awards
-                    for at, share in zip(claimed, shares, strict=True)
-                    if at == line and share
-                },
-            )
-            for line, own in enumerate(case.basket.lines)
-        ),
+        _lines(case, best, caps, list(zip(usable, spending.lines, strict=True)), awards),
         best,
         lane_by_lane,
         _benefit(best),
@@ -401,6 +378,33 @@ def finish(case: Case, solver: Solver | None = None) -> Quote:
         tuple(_new_lot(case, earner, points) for earner, points in earned),
         _good_until(case, best, lots),
         live,
+    )
+
+
+def _lines(
+    case: Case,
+    best: Combination,
+    caps: Sequence[Points],
+    redeemed: Sequence[tuple[UsableLot, Mapping[int, Points]]],
+    awards: Sequence[Awarded],
+) -> tuple[QuoteLine, ...]:
+    off = discounts_of(case, best)
+    return tuple(
+        QuoteLine(
+            own.line,
+            case.lists[line],
+            {name: amount for (name, at), amount in sorted(off.items()) if at == line if amount},
+            best.nets[line],
+            caps[line],
+            {lot.id: laid[line] for lot, laid in redeemed if laid.get(line)},
+            {
+                earner.id: share
+                for earner, _, claimed, shares in awards
+                for at, share in zip(claimed, shares, strict=True)
+                if at == line and share
+            },
+        )
+        for line, own in enumerate(case.basket.lines)
     )
 
 
@@ -501,9 +505,7 @@ def _spend(
     return spend(usable, caps, receipt, case.basket.redeem)
 
 
-def _earned(
-    case: Case, best: Combination, paid: Sequence[Money]
-) -> list[tuple[Earner, Points, tuple[int, ...], tuple[Points, ...]]]:
+def _earned(case: Case, best: Combination, paid: Sequence[Money]) -> list[Awarded]:
     """Choose accrual claims again on the cash that is left, and award them."""
     bases: Sequence[Money] = best.nets
     choice: Choice = best.accrual
