@@ -1,6 +1,7 @@
 """The real data set becomes receipts as design says, from files of the same shape."""
 
 import stat
+import sys
 from datetime import UTC, datetime
 
 import duckdb
@@ -199,8 +200,8 @@ def test_the_package_is_installed_once_with_its_digests(tmp_path):
 def test_an_interrupted_install_leaves_nothing_half_done(tmp_path, monkeypatch):
     """The error says what each installer said, and that one can play without the network."""
     fake_uv(tmp_path, INSTALLS.format(home=tmp_path) + "\necho cut off >&2; exit 1")
-    monkeypatch.setattr("streams.sandbox.dataset.sys.executable", str(tmp_path / "none"))
-    monkeypatch.setattr("streams.sandbox.dataset.sys.base_prefix", str(tmp_path / "none"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    monkeypatch.setattr(sys, "base_prefix", str(tmp_path / "none"))
     with pytest.raises(DatasetError, match=r"cut off(?s:.*)--offline"):
         install(tmp_path)
 
