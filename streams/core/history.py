@@ -57,6 +57,7 @@ class History:
 
     Attributes:
         results: The final or, while there is none, the deferred result of each document.
+        tick_results: Of the ticks that posted something, which are no documents.
         parked: In order of arrival.
         taken: Points taken of each budget.
     """
@@ -76,6 +77,7 @@ class History:
         self.accounts: dict[str, Account] = {}
         self.settled: dict[str, SettledReceipt] = {}
         self.results: dict[str, Result] = {}
+        self.tick_results: list[Result] = []
         self.digests: dict[str, str] = {}
         self.parked: list[Parked] = []
         self.taken: dict[str, Points] = {}
@@ -240,6 +242,8 @@ class History:
         """Let time go on for *account*, and end what waited too long anywhere."""
         before = self.account(account)
         after, result = tick(before, at, policy=self.policy, keyed=account)
+        if result is not None:
+            self.tick_results.append(result)
         if after.version or after.id in self.accounts:
             self.accounts[after.id] = after
         waited = at - self.policy.park_days * DAY_MS

@@ -117,8 +117,15 @@ def _pieces(
     pieces: list[Piece] = []
     flags: list[str] = []
     returned: dict[tuple[str, int], Thousandths] = {}
+    # What the document returns by receipt, above or below, is not there to be searched.
+    named: dict[tuple[str, int], Thousandths] = {}
     for line in receipt.returns:
         if line.of is not None:
+            key = (line.of.receipt, line.of.line)
+            named[key] = named.get(key, 0) + line.qty
+    for line in receipt.returns:
+        if line.of is not None:
+            named[line.of.receipt, line.of.line] -= line.qty
             sold = sold_line(originals[line.of.receipt], line.of.line)
             found = [(line.of.receipt, sold, line.qty)]
         elif account is None:
@@ -126,7 +133,7 @@ def _pieces(
             continue
         else:
             found = _without_receipt(
-                receipt, line, originals, account=account, policy=policy, returned=returned
+                receipt, line, originals, account=account, policy=policy, taken=(returned, named)
             )
         for original, sold, quantity in found:
             already = returned.get((original, sold.n), 0)
@@ -181,15 +188,29 @@ def _without_receipt(
     *,
     account: Account,
     policy: LedgerPolicy,
-    returned: Mapping[tuple[str, int], Thousandths],
+    taken: tuple[Mapping[tuple[str, int], Thousandths], ...],
 ) -> list[tuple[str, SettledLine, Thousandths]]:
-    """Find the purchases that a line without a receipt is of; none if they don't suffice."""
+    """
+    Find the purchases that a line without a receipt is of; none if they don't suffice.
+
+    Args:
+        receipt: The document.
+        line: The line.
+        originals: The account's recent sales, and others.
+        account: Whose purchases are searched.
+        policy: The programme's.
+        taken: What other lines of the document give back of each sold line.
+    """
     if policy.no_receipt == "floor":
         return []
     oldest = receipt.sold_at - policy.no_receipt_days * DAY_MS
     recent = {each.receipt for each in account.recent}
     candidates = [
-        (original, sold, sold.qty - sold.returned - returned.get((original.id, sold.n), 0))
+        (
+            original,
+            sold,
+            sold.qty - sold.returned - sum(each.get((original.id, sold.n), 0) for each in taken),
+        )
         for original in originals.values()
         if original.ok and original.id in recent and oldest <= original.sold_at <= receipt.sold_at
         for sold in original.lines
