@@ -68,7 +68,7 @@ def adjust(
             code = "INSUFFICIENT"
     if code is not None:
         return account, refused(adjustment.id, code, kind="adjustment", account=account.id)
-    book.expire()
+    book.expire(book.credited())
     return finish(book, account, kind="adjustment")
 
 

@@ -1,7 +1,6 @@
 """An account's balances at its mark: ledger.md §6."""
 
 from streams.core.account import Account
-from streams.core.lots import end_of
 from streams.core.result import Balance
 
 
@@ -17,7 +16,9 @@ def balances(account: Account) -> tuple[Balance, ...]:
         active_pending_held = sums.get(lot.currency)
         if active_pending_held is None:
             active_pending_held = sums[lot.currency] = [0, 0, 0]
-        if not lot.remaining or end_of(lot) <= mark:
+        if not lot.remaining or (lot.expires_at is not None and lot.expires_at <= mark):
+            continue
+        if lot.closed_at is not None and lot.closed_at <= mark:
             continue
         active_pending_held[2 if lot.held else lot.active_from > mark] += lot.remaining
     owed: dict[str, int] = {}

@@ -5,7 +5,10 @@ while a document is settled, and it is closed into a new account.  It never
 leaves the function that opened it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop
+from itertools import islice
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -30,7 +33,7 @@ class Book:
     """
 
     __slots__ = (
-        "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
+        "_heap", "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
         "flags", "lots", "mark", "origin", "person", "policy", "was_due",
     )  # fmt: skip
 
@@ -59,7 +62,8 @@ class Book:
         self.entries: list[Entry] = []
         self.flags: list[str] = []
         self.budgets: dict[str, Points] = {}
-        self._order: list[Lot] | None = None
+        self._order: list[str] | None = None
+        self._heap: list[tuple[int, EpochMs, str]] = []
 
     # --- Reading ---------------------------------------------------------------
 
@@ -72,13 +76,31 @@ class Book:
         """Sum the debts of *currency* over their origins."""
         return sum(points for (each, _), points in self.debts.items() if each == currency)
 
-    def in_spending_order(self) -> list[Lot]:
-        """Give the lots that were there before the document's own, in spending order."""
+    def in_spending_order(self) -> Iterator[Lot]:
+        """
+        Give the lots, as each stands when its turn comes, in spending order.
+
+        Lots credited after the first call are not among them: a document never spends
+        what it earns.
+        """
         if self._order is None:
             ranks = spending_order(self.policy.classes)
-            with_points = (lot for lot in self.lots.values() if lot.remaining or lot.expired)
-            self._order = sorted(with_points, key=lambda lot: spending_key(lot, ranks))
-        return [self.lots[lot.id] for lot in self._order]
+            # A heap, because most documents look at few of many lots.
+            self._heap = [
+                spending_key(lot, ranks)
+                for lot in self.lots.values()
+                if lot.remaining or lot.expired
+            ]
+            heapify(self._heap)
+            self._order = []
+        place = 0
+        while True:
+            if place == len(self._order):
+                if not self._heap:
+                    return
+                self._order.append(heappop(self._heap)[2])
+            yield self.lots[self._order[place]]
+            place += 1
 
     # --- Writing ---------------------------------------------------------------
 
@@ -168,12 +190,15 @@ class Book:
         Each pays current debt first; what remains expires, dated at the lot's end.
         """
         mark = self.mark
+        # Written out, because every document walks over every lot here.
         ended = [
             (end_of(lot), lot.id)
             for lot in (self.lots.values() if lots is None else lots)
             if lot.remaining
-            and (lot.expires_at is not None or lot.closed_at is not None)
-            and end_of(lot) <= mark
+            and (
+                (lot.expires_at is not None and lot.expires_at <= mark)
+                or (lot.closed_at is not None and lot.closed_at <= mark)
+            )
         ]
         for end, lot_id in sorted(ended):
             self.end(self.lots[lot_id], "expiry", end)
@@ -239,10 +264,23 @@ class Book:
         return replace(
             account,
             mark=self.mark,
-            lots=tuple(self.lots[each] for each in sorted(self.lots)),
+            lots=self._lots_by_id(),
             debts=tuple(
                 Debt(currency, origin, self.debts[currency, origin])
                 for currency, origin in sorted(self.debts)
             ),
             counters=current(account.counters, self.counters, self.mark, self.policy),
         )
+
+    def credited(self) -> list[Lot]:
+        """Give the lots that the document made, as they stand."""
+        return list(islice(self.lots.values(), len(self.account.lots), None))
+
+    def _lots_by_id(self) -> tuple[Lot, ...]:
+        lots = list(self.lots.values())
+        # The account's own come first and in order, so that sorting finds little to do.
+        lots.sort(key=_id_of)
+        return tuple(lots)
+
+
+_id_of = attrgetter("id")

@@ -65,10 +65,12 @@ def _postings(result: Result, at: EpochMs) -> list[Event]:
 
 
 def _lots(before: Account | None, after: Account) -> list[Event]:
+    if before is not None and len(before.lots) == len(after.lots):
+        return []
     had = set() if before is None else {lot.id for lot in before.lots}
     found: list[Event] = []
     for lot in after.lots:
-        if lot.id in had or not lot.remaining:
+        if not lot.remaining or lot.id in had:
             continue
         if lot.active_from > (after.mark or 0):
             found.append(_of_lot("activates", lot, lot.active_from))

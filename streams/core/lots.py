@@ -95,7 +95,7 @@ def active_points(lots: Sequence[Lot], currency: str, at: EpochMs) -> Points:
 
 
 def spending_order(classes: Sequence[str]) -> dict[str, int]:
-    """Rank classes for `spending_key`; a class that is not listed comes last."""
+    """Rank classes for spending; a class that is not listed comes after all of them."""
     return {name: rank for rank, name in enumerate(classes)}
 
 

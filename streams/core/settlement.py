@@ -111,7 +111,7 @@ def settle_receipt(
     after = _remember(book, receipt, lines, given, known)
     tier = tier_at(_tier_basis(account, after, policy), receipt.sold_at, policy)
     awards = _earn(book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left)
-    book.expire()
+    book.expire(book.credited())
 
     closed = by_day(book.close(after), policy)
     result = Result(
