@@ -202,6 +202,17 @@ class Engine:
         if shard is not None and shard.state == "running":
             shard.feed(records)
 
+    def expected(self) -> dict[tuple[str, int], int]:
+        """Give for each source partition of an open shard the offset it waits for."""
+        assigned = self._app.consumer.assignment() if self._app is not None else set()
+        return {
+            (topic, shard.partition): offset
+            for shard in self._shards.values()
+            if shard.state == "running"
+            for topic, offset in shard.expected.items()
+            if (topic, shard.partition) in assigned
+        }
+
     async def open_shards(self, assignment: Iterable[TP]) -> None:
         """Open a shard for every partition of *assignment*, all at once."""
         assert self._app is not None
@@ -263,21 +274,19 @@ class Engine:
         while not self._app.should_stop:
             await asyncio.sleep(TEND_S)
             for shard in list(self._shards.values()):
-                if shard.state != "running" or shard.buffered or age(shard.last_commit_at) < TEND_S:
-                    continue
-                ends = self._fetched(shard)
-                if any(end > shard.position.get(topic, 0) for topic, end in ends.items()):
+                ends = shard.idle_ends()
+                if ends and age(shard.last_commit_at) >= TEND_S:
                     shard.last_commit_at = time.monotonic()
                     await loop.run_in_executor(self._pool, shard.settle_to, ends)
 
-    def _fetched(self, shard: Shard) -> dict[str, int]:
+    def note_read(self) -> None:
+        """Note for every shard how far its sources are read; see EngineConsumer."""
         assert self._app is not None
-        found = {}
-        for topic in shard.stage.sources:
-            at = faust_parts.fetched_to(self._app.consumer, topic, shard.partition)
-            if at is not None:
-                found[topic] = at
-        return found
+        for shard in self._shards.values():
+            for topic in shard.stage.sources:
+                at = faust_parts.fetched_to(self._app.consumer, topic, shard.partition)
+                if at is not None and shard.state == "running":
+                    shard.read_to[topic] = at
 
     # --- Health -------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ this leans on stands in `docs/engine.md`, and `tests/engine` holds each of them.
 
 import asyncio
 import struct
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from streams.engine.engine import Engine
 
 POLL_S = 1.0
+NOTE_S = 0.2
+"""How often it is noted how far everything is delivered; idle shards commit by it."""
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
@@ -41,6 +44,10 @@ class CommittedThread(driver.AIOKafkaConsumerThread):
 class EngineConsumer(driver.Consumer):
     """Faust's consumer, with a drain that hands whole lists to shards."""
 
+    _gapless = False
+    """Whether all that was fetched since the last seek has been delivered."""
+    _noted_at = 0.0
+
     @property
     def _engine(self) -> "Engine":
         engine: Engine = cast("Any", self.app).engine
@@ -51,20 +58,52 @@ class EngineConsumer(driver.Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         engine = self._engine
+        # A worker that is told to stop while its shards open is cancelled here.
+        stopped: tuple[type[BaseException], ...] = (
+            asyncio.CancelledError,
+            *self.consumer_stopped_errors,
+        )
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+                self._note_read()
                 records, _ = await self._wait_next_records(POLL_S)
                 await asyncio.sleep(0)
                 if not records:
                     continue
                 if not self.flow_active:
+                    self._gapless = False
                     await self._seek_again()
                     continue
                 for tp, fetched in records.items():
                     engine.deliver(tp.topic, tp.partition, [_record(each) for each in fetched])
-        except self.consumer_stopped_errors:
+        except stopped:
             if not self.app.should_stop:
                 raise
+
+    async def perform_seek(self) -> None:
+        """
+        Seek to where the shards are.
+
+        Faust's own seek skips partitions that have no committed offset yet, so that what
+        was fetched and dropped in a rebalance of a new group would never come again.
+        """
+        expected = {tp(*place): offset for place, offset in self._engine.expected().items()}
+        if expected:
+            await self._thread.seek_wait(expected)
+            self._gapless = True
+
+    def _note_read(self) -> None:
+        """
+        Tell the shards how far the log is read, markers included.
+
+        Only here, between two polls, has every record below the fetcher's position been
+        delivered.  At any other moment some may be on their way, and to commit that
+        position would lose them in a crash.
+        """
+        now = time.monotonic()
+        if self._gapless and self.flow_active and now - self._noted_at > NOTE_S:
+            self._noted_at = now
+            self._engine.note_read()
 
     async def _seek_again(self) -> None:
         try:

@@ -99,6 +99,9 @@ class Shard:
         self._stopping = threading.Event()
         self._buffer: deque[Record] = deque()
         self._next: dict[str, int] = {}
+        self._in_hand = False
+        self.read_to: dict[str, int] = {}
+        """For each source topic an offset below which every record was fed."""
         self._wake = asyncio.Event()
         self._full = False
         self._task: asyncio.Task[None] | None = None
@@ -116,6 +119,23 @@ class Shard:
     def buffered(self) -> int:
         """Records read and not yet in a transaction."""
         return len(self._buffer)
+
+    @property
+    def expected(self) -> dict[str, int]:
+        """For each source topic the offset of the next record to be fed."""
+        return dict(self._next)
+
+    def idle_ends(self) -> dict[str, int]:
+        """
+        Give how far the sources are read beyond what is committed, if nothing is in hand.
+
+        Every record below is committed then, and stays so: only markers stand between.
+        """
+        if self.state != "running" or self._buffer or self._in_hand:
+            return {}
+        return {
+            topic: end for topic, end in self.read_to.items() if end > self.position.get(topic, 0)
+        }
 
     # --- Opening ------------------------------------------------------------------
 
@@ -239,10 +259,12 @@ class Shard:
             started_at = time.monotonic()
             count = min(len(self._buffer), settings.batch_records_max)
             records = [self._buffer.popleft() for _ in range(count)]
+            self._in_hand = True
             await asyncio.wait_for(
                 loop.run_in_executor(self._spot.pool, self._work, records),
                 settings.call_timeout_s * 2,
             )
+            self._in_hand = False
             if self._full and len(self._buffer) < settings.buffer_records // 2:
                 self._full = False
                 self._set_flow(on=True)
@@ -284,32 +306,48 @@ class Shard:
         exit_unacknowledged("too many aborted transactions", shard=self.name)
 
     def _handle(self, records: Sequence[Record]) -> Draft:
-        draft = Draft(
-            partition=self.partition,
-            records=records,
-            tables=_NO_TABLES if self._store is None else self._store,
-            table_names=self.stage.tables,
-            references=self._spot.references,
-        )
+        draft = self._draft(records)
         try:
             with self._spot.turn:
                 self.stage.handler(draft)
         except StateDamagedError as error:
             self._damaged(error)
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing may be skipped
-            first, last = records[0], records[-1]
+            culprit = self._culprit(records)
             exit_unacknowledged(
                 "a handler failed",
                 shard=self.name,
-                topic=first.topic,
+                topic=culprit.topic,
                 partition=self.partition,
-                first_offset=first.offset,
-                last_offset=last.offset,
+                offset=culprit.offset,
+                batch_first_offset=records[0].offset,
+                batch_last_offset=records[-1].offset,
                 error=place_of(error),
                 message=str(error) if isinstance(error, RuntimeError) else None,
             )
         reach("handled")
         return draft
+
+    def _draft(self, records: Sequence[Record]) -> Draft:
+        return Draft(
+            partition=self.partition,
+            records=records,
+            tables=_NO_TABLES if self._store is None else self._store,
+            table_names=self.stage.tables,
+            references=self._spot.references,
+        )
+
+    def _culprit(self, records: Sequence[Record]) -> Record:
+        """Find the record whose handling raises, one at a time; the first if none does alone."""
+        draft = self._draft(records)
+        for record in records:
+            draft.records = (record,)
+            try:
+                with self._spot.turn:
+                    self.stage.handler(draft)
+            except BaseException:  # noqa: BLE001 - only the place is wanted
+                return record
+        return records[0]
 
     def _commit(self, draft: Draft, records: Sequence[Record]) -> None:
         assert self._log is not None
@@ -340,16 +378,15 @@ class Shard:
 
         Without it every tool would show a lag of one for a partition that is done.
         """
-        position = {
-            (topic, self.partition): end
-            for topic, end in ends.items()
-            if end > self.position.get(topic, 0)
-        }
-        if not position or self._buffer or self._log is None or self._stopping.is_set():
-            return
         try:
             with self._transaction:
-                if self._buffer:
+                # A batch may have gone further meanwhile; its offsets must not be taken back.
+                position = {
+                    (topic, self.partition): end
+                    for topic, end in ends.items()
+                    if end > self.position.get(topic, 0)
+                }
+                if not position or self._log is None or self._stopping.is_set():
                     return
                 commit(
                     self._log,
@@ -359,12 +396,12 @@ class Shard:
                     position=position,
                     reach=lambda _: None,
                 )
+                for (topic, _), end in position.items():
+                    self.position[topic] = end
         except (AbortedError, LostPartitionError):
             return
         except FatalLogError as error:
             exit_unacknowledged("fenced or refused", shard=self.name, verdict=str(error))
-        for (topic, _), end in position.items():
-            self.position[topic] = end
 
     # --- Ending -------------------------------------------------------------------
 
@@ -379,11 +416,16 @@ class Shard:
         self._wake.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
-        self._log = None
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        await asyncio.get_running_loop().run_in_executor(self._spot.pool, self._let_go)
         self.state = "closed"
+
+    def _let_go(self) -> None:
+        """Give up the producer and the folder, once no transaction runs."""
+        with self._transaction:
+            self._log = None
+            if self._store is not None:
+                self._store.close()
+                self._store = None
 
 
 class _NoTables:
