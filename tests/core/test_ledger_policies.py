@@ -1,0 +1,447 @@
+"""Every policy of the ledger, its default and each alternative, in small histories."""
+
+import pytest
+
+from streams.core.account import Account, Born, TierFloor
+from streams.core.accrual import LotTerms
+from streams.core.adjustments import Adjustment
+from streams.core.balances import balances
+from streams.core.calendar import instant
+from streams.core.history import History
+from streams.core.policy import PolicyError, ledger_policy
+from streams.core.qualifying import MERGED_AT_LEAST
+from streams.core.receipt import Original, Receipt, RedeemRequest, ReturnLine, SaleLine
+from streams.core.simple_rules import RuleError, simple_rules
+from streams.core.status import StatusChange
+from streams.core.tiers import tier_at
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+START = instant("2026-01-01T10:00:00Z")
+ALL = {"id": "all", "kind": "percent", "bp": 10_000}
+LEVELS = [["silver", 10_000], ["gold", 30_000]]
+
+
+def shop(policy=None, *rules, **more):
+    """Open a history."""
+    return History(ledger_policy(policy), simple_rules(rules or (ALL,), point_value=100), **more)
+
+
+def receipt(name, day, *lines, late=0, hours=0, **fields):
+    """Write a receipt of *lines* sold on *day*, accepted *late* days after."""
+    at = START + day * DAY + hours * HOUR
+    sales = tuple(each for each in lines if isinstance(each, SaleLine))
+    returns = tuple(each for each in lines if isinstance(each, ReturnLine))
+    return Receipt(name, "s", "t", at, at + late * DAY, sales=sales, returns=returns, **fields)
+
+
+def sell(history, name, day, amount, *, points=0, account="A", sku="x", **fields):
+    """Sell one unit of *sku*."""
+    redeem = (RedeemRequest(points),) if points else ()
+    line = SaleLine(1, sku, 1000, amount, redeem=redeem)
+    history.receive(receipt(name, day, line, **fields), account)
+    return history.results[name]
+
+
+def give_back(history, name, day, sale, *, qty=1000, account="A", **fields):
+    """Return of *sale*'s line; without a receipt when *sale* is None."""
+    of = None if sale is None else Original(sale, 1)
+    history.receive(receipt(name, day, ReturnLine(1, "x", qty, of), **fields), account)
+    return history.results[name]
+
+
+def grant(history, name, day, points, *, account="A", **fields):
+    """Give or take points by hand."""
+    fields = {"actor": "ann", "reason": "grant", "terms": LotTerms()} | fields
+    history.adjust(Adjustment(name, account, START + day * DAY, points, **fields))
+    return history.results[name]
+
+
+def balance(history, account="A"):
+    """Give (active, pending, held, debt, available) of P."""
+    found = balances(history.account(account))
+    return next(
+        ((b.active, b.pending, b.held, b.debt, b.available) for b in found if b.currency == "P"),
+        None,
+    )
+
+
+@pytest.mark.parametrize(("earns", "paid"), [(False, 60), (True, 100)])
+def test_gift_money_earns_only_where_the_programme_says_so(earns, paid):
+    """A return gives each tender its own part back, and claws what was earned."""
+    history = shop({"gift_earns": earns})
+    assert sell(history, "s", 0, 10_000, gift_card=4_000).rules[0].points == paid
+    back = give_back(history, "r", 1, "s", qty=500)
+    assert (back.refund.money, back.refund.gift) == (3_000, 2_000)
+    assert balance(history)[0] == paid // 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "refund", "status"),
+    [
+        ("newest", 9_000, "ok"),
+        ("lowest", 5_000, "ok"),
+        ("floor", 0, "ok"),
+        ("refuse", 0, "refused"),
+    ],
+)
+def test_a_return_without_a_receipt_is_of(policy, refund, status):
+    """Newest, lowest net per unit, nothing at all, or refused."""
+    history = shop({"no_receipt": policy})
+    sell(history, "old", 0, 5_000)
+    sell(history, "new", 1, 9_000)
+    result = give_back(history, "r", 2, None)
+
+    assert (result.refund.money, result.status) == (refund, status)
+
+
+def test_a_return_without_a_receipt_sees_sixty_days_and_no_more():
+    """The bound is inclusive, and the whole quantity must be there."""
+    history = shop()
+    sell(history, "s", 0, 5_000)
+    assert give_back(history, "late", 60, None, hours=1).refund.money == 0
+    assert give_back(history, "much", 60, None, qty=1_001).refund.money == 0
+    assert give_back(history, "right", 60, None).refund.money == 5_000
+
+
+@pytest.mark.parametrize(
+    ("window", "day", "tier"),
+    [
+        (1, 30, "silver"),
+        (1, 31, None),
+        ("calendar", 364, "silver"),
+        ("calendar", 400, "silver"),
+        ("calendar", 800, None),
+        ("lifetime", 2_000, "silver"),
+    ],
+)
+def test_the_tier_of_a_sale_lasts_for_its_window(window, day, tier):
+    """One sale of 100.00 on 1 January."""
+    history = shop({"tier": {"levels": LEVELS, "window": window}})
+    sell(history, "s", 0, 10_000)
+
+    assert tier_at(history.account("A"), START + day * DAY, history.policy) == tier
+
+
+@pytest.mark.parametrize(("upgrade", "tier"), [("after", None), ("first", "silver")])
+def test_a_receipt_counts_for_itself_only_where_upgrade_comes_first(upgrade, tier):
+    """The tier that earned it is in the result beside the one afterwards."""
+    history = shop({"tier": {"levels": LEVELS, "upgrade": upgrade}})
+    result = sell(history, "s", 0, 10_000)
+
+    assert (result.tier, result.tier_after) == (tier, "silver")
+
+
+@pytest.mark.parametrize(("on_return", "tier"), [("withdraw", None), ("keep", "silver")])
+def test_returned_net_counts_towards_the_tier_where_it_is_kept(on_return, tier):
+    """The return is dated: before it, the tier was silver under either policy."""
+    history = shop({"tier": {"levels": LEVELS, "on_return": on_return}})
+    sell(history, "s", 0, 10_000)
+    assert give_back(history, "r", 5, "s").tier_after == tier
+    assert tier_at(history.account("A"), START + 4 * DAY, history.policy) == "silver"
+
+
+def test_a_manual_floor_holds_until_its_end_and_never_lowers():
+    """A floor below what was earned does nothing."""
+    policy = ledger_policy({"tier": {"levels": LEVELS}})
+    floored = Account("A", mark=START, tier_floor=TierFloor("gold", START + DAY))
+    assert tier_at(floored, START, policy) == "gold"
+    assert tier_at(floored, START + DAY, policy) is None
+
+
+def test_sales_long_past_are_kept_by_day_and_give_the_same_tiers():
+    """Merging changes no tier that can still be asked for."""
+    history = shop({"tier": {"levels": LEVELS, "window": 12}, "max_late_days": 1})
+    for each in range(2 * MERGED_AT_LEAST):
+        sell(history, f"s{each}", each // 2, 100 + each, hours=each % 2)
+    give_back(history, "r", MERGED_AT_LEAST, "s3")
+    account = history.account("A")
+
+    assert len(account.qualifying) < 2 * MERGED_AT_LEAST
+    assert sum(each.net for each in account.qualifying) == sum(
+        100 + each for each in range(2 * MERGED_AT_LEAST)
+    )
+    assert sum(r.net for each in account.qualifying for r in each.returns) == 103
+
+
+@pytest.mark.parametrize(("short", "paid"), [("partial", 30), ("nothing", 0)])
+def test_a_budget_that_is_short_pays(short, paid):
+    """What it leaves, or nothing."""
+    history = shop({"budget_short": short}, ALL | {"budget": "c"}, budgets={"c": 100})
+    sell(history, "one", 0, 7_000)
+    result = sell(history, "two", 1, 7_000)
+
+    assert sum(each.points for each in result.rules) == paid
+
+
+@pytest.mark.parametrize(("policy", "left"), [("release", 100), ("keep", 30)])
+def test_a_budget_gets_back_what_returns_claw(policy, left):
+    """Kept, it stays spent."""
+    history = shop({"budget_on_return": policy}, ALL | {"budget": "c"}, budgets={"c": 100})
+    sell(history, "one", 0, 7_000)
+    give_back(history, "r", 1, "one")
+
+    assert 100 - history.taken["c"] == left
+
+
+@pytest.mark.parametrize(("policy", "paid"), [("release", 50), ("keep", 0)])
+def test_a_use_is_free_again_once_all_of_it_was_clawed(policy, paid):
+    """A part that stays keeps the use."""
+    rule = ALL | {"limit": {"per": "month", "uses": 1}}
+    history = shop({"limit_on_return": policy}, rule)
+    sell(history, "one", 0, 7_000)
+    give_back(history, "part", 1, "one", qty=500)
+    assert sell(history, "two", 2, 5_000).rules == ()
+    give_back(history, "rest", 3, "one", qty=500)
+    result = sell(history, "three", 4, 5_000)
+
+    assert sum(each.points for each in result.rules) == paid
+
+
+def test_the_birthday_pays_once_a_year_key():
+    """Without a key there is no birthday; another year pays anew."""
+    history = shop(None, {"id": "b", "kind": "fixed", "points": 9, "birthday": True})
+    assert sell(history, "none", 0, 100).rules == ()
+    assert sell(history, "first", 0, 100, birthday_year=2026).rules[0].points == 9
+    assert sell(history, "second", 1, 100, birthday_year=2026).rules == ()
+    assert sell(history, "other", 2, 100, birthday_year=2027).rules[0].points == 9
+
+
+@pytest.mark.parametrize(
+    ("classes", "first"),
+    [(["specific", "birthday", "regular"], "specific"), (["regular", "specific"], "regular")],
+)
+def test_points_are_spent_in_the_order_of_classes(classes, first):
+    """A class that is not listed comes last, whatever its end."""
+    history = shop({"classes": classes})
+    for name in ("birthday", "specific", "regular"):
+        grant(history, name, 0, 10, terms=LotTerms(class_=name))
+    sell(history, "s", 1, 1_000, points=10)
+    (spent,) = [lot for lot in history.account("A").lots if lot.spent]
+
+    assert spent.class_ == first
+
+
+def test_a_lot_is_spent_on_other_goods_only_when_it_is_named():
+    """The quote has checked a named lot; the rest of the request finds its own."""
+    history = shop()
+    grant(history, "g", 0, 10, terms=LotTerms(spendable_on={"sku": ["ski"]}))
+    assert sell(history, "unnamed", 1, 1_000, points=5).flags == ("OVERDRAFT",)
+    lot = history.account("A").lots[0].id
+    line = SaleLine(1, "x", 1000, 1_000, redeem=(RedeemRequest(5, lot),))
+    history.receive(receipt("named", 1, line, hours=1), "A")
+    assert history.results["named"].flags == ()
+
+
+@pytest.mark.parametrize(
+    ("reinstate", "ends"),
+    [
+        ({"mode": "original"}, []),
+        ({"mode": "grace", "days": 14}, ["2026-01-25T21:00:00Z"]),
+        ({"mode": "reissue", "days": 20}, ["2026-01-31T21:00:00Z"]),
+        ({"mode": "reissue", "months": 2}, ["2026-03-11T21:00:00Z"]),
+    ],
+)
+def test_points_come_back(reinstate, ends):
+    """Into their lot, a grace lot, or a new one."""
+    history = shop({"reinstate": reinstate})
+    grant(history, "g", 0, 10, terms=LotTerms(valid={"days": 5}))
+    sell(history, "s", 1, 1_000, points=10)
+    give_back(history, "r", 10, "s")
+    fresh = [lot for lot in history.account("A").lots if lot.reissued]
+
+    assert [lot.expires_at for lot in fresh] == [instant(each) for each in ends]
+    assert sum(lot.remaining for lot in fresh) == (10 if ends else 0)
+
+
+def test_a_reissued_lot_is_never_reissued():
+    """Spent and returned again, its points come back to it."""
+    history = shop({"reinstate": {"mode": "reissue", "days": 20}})
+    grant(history, "g", 0, 10)
+    for step in range(3):
+        sell(history, f"s{step}", 1 + 2 * step, 1_000, points=10)
+        give_back(history, f"r{step}", 2 + 2 * step, f"s{step}")
+
+    assert sum(lot.reissued for lot in history.account("A").lots) == 1
+
+
+def test_an_overdraft_comes_back_as_a_lot_of_its_own_term():
+    """The debt stays: only credits and ending lots pay it."""
+    history = shop({"surplus_expiry": {"days": 3}})
+    sell(history, "s", 0, 1_000, points=10)
+    give_back(history, "r", 1, "s")
+    (lot,) = history.account("A").lots
+
+    assert (lot.class_, lot.remaining) == ("regular", 10)
+    assert lot.expires_at == instant("2026-01-05T21:00:00Z")
+    assert balance(history) == (10, 0, 0, 10, 0)
+
+
+@pytest.mark.parametrize(
+    ("clawback", "debt"), [("unlimited", 80), ("within_balance", 40), ("only_pending", 0)]
+)
+def test_a_clawback_beyond_its_lot_becomes_debt(clawback, debt):
+    """100 earned, 80 of them spent, and 40 more in another lot."""
+    history = shop({"clawback": clawback})
+    sell(history, "s", 0, 10_000)
+    sell(history, "t", 1, 8_000, points=80)
+    grant(history, "g", 2, 40)
+    give_back(history, "r", 3, "s")
+
+    assert balance(history)[3] == debt
+
+
+def test_a_pending_lot_is_clawed_whole_under_only_pending():
+    """Before it becomes active nothing is written off."""
+    history = shop({"clawback": "only_pending"}, ALL | {"lot": {"delay": {"days": 14}}})
+    sell(history, "s", 0, 10_000)
+    give_back(history, "r", 3, "s")
+
+    assert balance(history) == (0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("basis", "clawed"), [("line_share", 2), ("recompute_kept", 10), ("proportional", 2)]
+)
+def test_what_a_part_claws(basis, clawed):
+    """10 points for a full 100.00; goods of 20.00 come back."""
+    rule = {"id": "step", "kind": "step", "points": 10, "step": 10_000}
+    history = shop({"claw_basis": basis}, rule)
+    lines = (SaleLine(1, "x", 1000, 2_000), SaleLine(2, "y", 1000, 8_000))
+    history.receive(receipt("s", 0, *lines), "A")
+    result = give_back(history, "r", 1, "s")
+
+    assert result.lines[0].clawed == clawed
+
+
+@pytest.mark.parametrize(
+    ("policy", "late", "code"),
+    [
+        ({"max_late_days": 2}, 2, None),
+        ({"max_late_days": 2}, 3, "TOO_OLD"),
+        ({}, 30, None),
+        ({}, 31, "TOO_OLD"),
+    ],
+)
+def test_a_receipt_may_be_late_by(policy, late, code):
+    """The bound is inclusive."""
+    assert sell(shop(policy), "s", 0, 100, late=late).code == code
+
+
+@pytest.mark.parametrize(("limit", "code"), [(100, None), (99, "APPROVAL_REQUIRED")])
+def test_an_adjustment_needs_an_approver_above_the_limit(limit, code):
+    """The limit itself needs none; the actor can't approve."""
+    history = shop({"adjust_limit": limit})
+    assert grant(history, "g", 0, 100, approver="ann").code == code
+    assert grant(history, "h", 0, -100, approver="bob", allow_debt=True).code is None
+
+
+def test_a_parked_return_ends_at_its_day():
+    """One hour earlier it still waits."""
+    history = shop({"park_days": 2})
+    assert give_back(history, "r", 0, "nowhere").code == "ORIGINAL_UNKNOWN"
+    history.tick("A", START + 2 * DAY - HOUR)
+    assert history.results["r"].status == "deferred"
+    history.tick("A", START + 2 * DAY)
+    assert history.results["r"].code == "RETURN_UNMATCHED"
+
+
+def test_points_are_worth_what_the_programme_says():
+    """A point of 5 kopecks covers 5 and earns at 5."""
+    history = History(ledger_policy({"point_value": 5}), simple_rules((ALL,), point_value=5))
+    grant(history, "g", 0, 100)
+    assert sell(history, "s", 1, 1_000, points=100).rules[0].points == 100
+
+
+def test_a_provisional_account_holds_what_it_earns_until_a_member_takes_it():
+    """Its merge into the member's account releases the points."""
+    history = shop()
+    history.accounts["~d"] = Account("~d", status="provisional")
+    assert sell(history, "s", 0, 1_000, account="~d").entries[0].kind == "accrual"
+    assert balance(history, "~d") == (0, 0, 10, 0, 0)
+    assert sell(history, "t", 1, 1_000, points=5, account="~d").flags == ("REDEEM_REFUSED",)
+    history.merge("m", "~d", "A", START + 2 * DAY)
+    assert balance(history) == (15, 0, 0, 0, 15)
+
+
+def test_an_unmerge_sends_origins_back_as_they_stand():
+    """Debts, sales and the search of returns go back too; what was repaid stays."""
+    history = shop({"tier": {"levels": LEVELS}})
+    sell(history, "a", 0, 20_000, account="A")
+    sell(history, "b", 0, 9_000, account="B")
+    history.merge("m", "A", "B", START + DAY)
+    assert history.results["m"].tier_after == "silver"
+    sell(history, "late", 2, 1_000, account="A")
+    assert {lot.origin for lot in history.account("B").lots} == {"A", "B"}
+    history.unmerge("u", "A", START + 3 * DAY)
+
+    assert balance(history, "A")[0] == 210
+    assert balance(history, "B")[0] == 90
+    assert history.results["u"].tier_after is None
+    assert give_back(history, "r", 4, None, account="A").refund.money == 1_000
+    assert give_back(history, "q", 4, "a", account=None).account == "A"
+
+
+def test_closing_is_final_and_erasing_forgets_the_member():
+    """The opaque account stays; nothing else of it can change."""
+    history = shop()
+    history.accounts["A"] = Account("A", born=Born(2, 29), attributes={"segments": ("vip",)})
+    sell(history, "s", 0, 1_000)
+    change = StatusChange("c", "A", "closed", START + DAY)
+    assert history.set_status(change).status == "ok"
+    reopened = StatusChange("o", "A", "open", START + 2 * DAY)
+    assert history.set_status(reopened).code == "STATUS_FINAL"
+    history.set_status(StatusChange("e", "A", "erased", START + 3 * DAY))
+    account = history.account("A")
+
+    assert (account.born, account.attributes, account.status) == (None, {}, "erased")
+    assert sell(history, "t", 4, 1_000).rules == ()
+
+
+def test_late_points_are_drawn_from_a_lot_that_has_expired_since():
+    """A late receipt spends what it could have spent in time, less what was absorbed."""
+    history = shop()
+    grant(history, "g", 0, 100, terms=LotTerms(valid={"days": 5}))
+    history.tick("A", START + 20 * DAY)
+    result = sell(history, "s", 3, 5_000, points=40, late=20)
+    kinds = [entry.kind for entry in result.entries]
+
+    assert kinds == ["unexpiry", "redemption", "accrual"]
+    lot = next(each for each in history.account("A").lots if each.document == "g")
+    assert (lot.remaining, lot.spent, lot.expired) == (0, 40, 60)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        {"clawback": "sometimes"},
+        {"claw_base": "line_share"},
+        {"zone": "Europe/Atlantis"},
+        {"point_value": 0},
+        {"reinstate": {"mode": "grace"}},
+        {"surplus_expiry": {"moons": 3}},
+        {"tier": {"levels": [["gold", 5], ["silver", 3]]}},
+        {"tier": {"levels": LEVELS, "window": 0}},
+        {"max_late_days": -1},
+    ],
+)
+def test_a_policy_that_is_not_possible_is_refused(policy):
+    """The error says that the ledger's policy is wrong, and where."""
+    with pytest.raises(PolicyError, match="ledger policy"):
+        ledger_policy(policy)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"id": "x", "kind": "percent"},
+        {"id": "x", "kind": "step", "points": 5, "step": 0},
+        {"id": "x", "kind": "gift", "points": 5},
+        {"id": "x", "kind": "fixed", "points": 5, "limits": {}},
+        {"id": "x", "kind": "fixed", "points": 5, "start": "yesterday"},
+    ],
+)
+def test_a_simple_rule_that_cannot_be_read_is_refused(rule):
+    """The error names what would be right."""
+    with pytest.raises(RuleError, match="rules"):
+        simple_rules([rule], point_value=100)
