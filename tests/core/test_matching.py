@@ -147,6 +147,21 @@ def test_a_changed_product_is_not_taken_for_the_remembered_one():
     assert [found(bio) for bio in (True, 1, True, False, True)] == [True, False, True, False, True]
 
 
+def test_a_product_is_asked_anew_at_another_price_or_quantity():
+    """Also where it was remembered at the price of yesterday."""
+    goods = {"price": {"from": 1000, "below": 2000}, "quantity": {"above": 1000}}
+    index = CampaignIndex(PROGRAMME, [campaign(goods=goods)])
+    attributes = {"brand": "a"}
+
+    def found(price, quantity):
+        own = GoodsLine("s", price, quantity, price, attributes)
+        return bool(index.matches(Occasion(NOON, (own,))))
+
+    prices = [999, 1000, 1999, 2000, 1500, 1000, 999]
+    assert [found(p, 2000) for p in prices] == [False, True, True, False, True, True, False]
+    assert [found(1500, q) for q in (1000, 1001, 2000, 999)] == [False, True, True, False]
+
+
 def test_many_products_do_not_fill_the_memory(monkeypatch):
     """The memo forgets and the answers stay right."""
     monkeypatch.setattr("streams.core.matching.MEMO_BYTES", 3000)
