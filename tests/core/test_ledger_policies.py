@@ -445,3 +445,42 @@ def test_a_simple_rule_that_cannot_be_read_is_refused(rule):
     """The error names what would be right."""
     with pytest.raises(RuleError, match="rules"):
         simple_rules([rule], point_value=100)
+
+
+def test_what_a_clawback_absorbed_cannot_be_drawn_late():
+    """100 earned and expired, 40 absorbed by a return: a late receipt finds 60."""
+    history = shop(None, ALL | {"lot": {"valid": {"days": 5}}})
+    sell(history, "s", 0, 10_000)
+    give_back(history, "r", 10, "s", qty=400)
+    result = sell(history, "t", 3, 10_000, points=100, late=20)
+
+    assert result.flags == ("OVERDRAFT",)
+    assert [(e.kind, e.points) for e in result.entries] == [
+        ("unexpiry", 60),
+        ("redemption", 60),
+        ("debt", 40),
+    ]
+
+
+def test_held_points_do_not_cover_what_is_taken_by_hand():
+    """A blocked account's earnings can't be taken; what it had before can."""
+    history = shop()
+    grant(history, "g", 0, 10)
+    history.set_status(StatusChange("b", "A", "blocked", START + DAY))
+    sell(history, "s", 2, 1_000)
+
+    assert grant(history, "much", 3, -11).code == "INSUFFICIENT"
+    assert grant(history, "right", 3, -10).status == "ok"
+
+
+def test_a_late_return_into_a_lot_ended_by_the_mark_expires_at_once():
+    """The return is dated before the lot's end, but time has passed it."""
+    history = shop()
+    grant(history, "g", 0, 10, terms=LotTerms(valid={"days": 5}))
+    sell(history, "s", 1, 1_000, points=10)
+    history.tick("A", START + 20 * DAY)
+    result = give_back(history, "r", 3, "s", late=20)
+    (lot,) = history.account("A").lots
+
+    assert [entry.kind for entry in result.entries] == ["reinstatement", "expiry"]
+    assert (lot.remaining, lot.expired) == (0, 10)
