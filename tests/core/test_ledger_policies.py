@@ -484,3 +484,27 @@ def test_a_late_return_into_a_lot_ended_by_the_mark_expires_at_once():
 
     assert [entry.kind for entry in result.entries] == ["reinstatement", "expiry"]
     assert (lot.remaining, lot.expired) == (0, 10)
+
+
+def test_two_rules_share_what_one_budget_leaves():
+    """The second rule of a receipt finds what the first has left."""
+    rules = [ALL | {"budget": "c"}, {"id": "more", "kind": "fixed", "points": 50, "budget": "c"}]
+    history = shop(None, *rules, budgets={"c": 100})
+    result = sell(history, "s", 0, 7_000)
+
+    assert [each.points for each in result.rules] == [70, 30]
+    assert history.taken == {"c": 100}
+
+
+def test_a_credit_pays_the_debt_of_its_own_origin_first():
+    """Then the others in order of name, each under the debtor's origin."""
+    history = shop()
+    for name in ("A", "B", "C"):
+        sell(history, f"over{name}", 0, 1_000, points=10, account=name)
+    history.merge("m", "A", "C", START + DAY)
+    history.merge("n", "B", "C", START + DAY)
+    grant(history, "g", 2, 25, account="C")
+    repaid = [e for e in history.results["g"].entries if e.kind == "repay"]
+
+    assert [(e.origin, e.points) for e in repaid] == [("C", 10), ("A", 10), ("B", 5)]
+    assert balance(history, "C") == (0, 0, 0, 5, 0)
