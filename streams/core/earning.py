@@ -55,7 +55,14 @@ def campaign_rules(
             return ()
         on_net = programme.earn_on == "net"
         bases = [line.amount if on_net else line.net for line in lines]
-        earners = _earners(programme, matches, lines, bases, room)
+        earners = _earners(
+            programme,
+            matches,
+            lines,
+            bases,
+            room,
+            key_of=lambda campaign: _birthday_key(programme, campaign, facts, at),
+        )
         if any(line.campaigns for line in lines):
             earners = _beside_discounts(index, at, lines, earners)
         choice = choose(earners, bases, nodes=programme.nodes)
@@ -128,6 +135,8 @@ def _earners(
     lines: Sequence[LineNet],
     bases: Sequence[Money],
     room: Room,
+    *,
+    key_of: Callable[[Campaign], int | None],
 ) -> list[Earner]:
     """Keep the campaigns whose thresholds and counters allow them, and see them as claims."""
     lists = [line.list for line in lines]
@@ -140,7 +149,7 @@ def _earners(
             continue
         left = None
         if campaign.limits.member:
-            headroom = room(campaign.campaign, member_limits(campaign))
+            headroom = room(campaign.campaign, member_limits(campaign, key_of(campaign)))
             if headroom.uses is not None and headroom.uses <= 0:
                 continue
             left = headroom.points
@@ -235,9 +244,14 @@ def _beside_discounts(
     ]
 
 
-def member_limits(campaign: Campaign) -> tuple[Limit, ...]:
-    """Give the campaign's member limits as the ledger counts them."""
-    return tuple(Limit(each.per, each.uses, each.amount) for each in campaign.limits.member)
+def member_limits(campaign: Campaign, birthday_key: int | None = None) -> tuple[Limit, ...]:
+    """Give the campaign's member limits as the ledger counts them, under its own birthday."""
+    return tuple(
+        Limit(
+            each.per, each.uses, each.amount, key=birthday_key if each.per == "birthday" else None
+        )
+        for each in campaign.limits.member
+    )
 
 
 def _accrual(
@@ -250,7 +264,7 @@ def _accrual(
         campaign.currency,
         shares,
         campaign.lot,
-        member_limits(campaign),
+        member_limits(campaign, birthday_key),
         None if campaign.limits.campaign_amount is None else campaign.campaign,
         birthday_key,
     )

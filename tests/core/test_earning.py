@@ -92,3 +92,25 @@ def test_a_printed_discount_keeps_out_what_its_campaign_rules_out():
     sold = [LineNet(1, "apple", 1000, 900, 1000, 900, discounted=True, campaigns=("sale",))]
 
     assert paid([sale, base, FRUIT], sold) == [("fruit", 45, ((1, 45),))]
+
+
+def test_a_birthday_limit_is_asked_and_counted_under_the_birthday_of_its_own_window():
+    """Otherwise a member would be paid on every visit of the window."""
+    gift = campaign(
+        "gift",
+        {"points": 500},
+        who={"birthday": {"before": 7, "after": 7}},
+        limits={"member": [{"per": "birthday", "uses": 1}]},
+    )
+    asked = []
+
+    def room(_rule, limits):
+        asked.extend(limits)
+        return Headroom(uses=0)
+
+    # The sale is on 1 February 2026, New York time.
+    facts = Facts(account="a", tier="gold", born=(2, 3))
+
+    assert paid([gift], lines(("apple", 100)), facts=facts) == [("gift", 500, ((1, 500),))]
+    assert paid([gift], lines(("apple", 100)), facts=facts, room=room) == []
+    assert [(limit.per, limit.key) for limit in asked] == [("birthday", 2026)]
