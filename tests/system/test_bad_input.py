@@ -1,4 +1,4 @@
-"""Bad input, a row a test, through the real pipeline: broker, intake, route, settle."""
+"""Bad input, a row a test, and registering, through the real pipeline: broker and workers."""
 
 import struct
 import time
@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from connectors.pos import Return, ReturnLine, Sale, SaleLine
+from connectors.pos import Exchange, Return, ReturnLine, Sale, SaleLine
 from connectors.pos.documents import fields
 from schemas.codec import committed
 from streams import broker
@@ -24,7 +24,7 @@ from streams.sandbox.shelves import Shelves
 from streams.settings import Settings
 from streams.topics import INPUT_BYTES_MAX, Names, dead_letters
 from streams.wire.dead_letters import reason_from
-from streams.wire.outputs import bonus_from
+from streams.wire.outputs import account_from, bonus_from
 
 pytestmark = pytest.mark.broker
 
@@ -36,14 +36,18 @@ NAMES = Names()
 SHOP = OfflineShop()
 SKU = next(SHOP.products()).id
 MEMBER, OTHER = member_of(1), member_of(2)
+# Who registers late, gives goods to each other, or leaves something personal behind.
+LATE, GIVER, TAKER, PRIVATE = member_of(3), member_of(4), member_of(5), member_of(6)
+CARD_NUMBER = "4111111111111111"
 numbers = count(1)
 
 
 class Pipeline:
     """A running shop, and what it has said since a test began."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, logs):
         self.settings = settings
+        self.logs = logs
         self.client = settings.client()
         limits = {"message.max.bytes": 4 << 20, "linger.ms": 0, "log_level": 0}
         self.producer = Producer(self.client | limits)
@@ -52,7 +56,8 @@ class Pipeline:
         self.mark()
 
     def mark(self):
-        """Forget what was said so far."""
+        """Forget what was said so far, and note what must not change from now on."""
+        self.bystander = self.account(OTHER.account)
         self.results_before = len(self._results())
         self.letters_before = len(self._letters())
 
@@ -75,6 +80,22 @@ class Pipeline:
         """Give all results since the mark."""
         return self._results()[self.results_before :]
 
+    def answers(self, document):
+        """Give the bytes of the results of *document*, whenever they came."""
+        values = [each.value for each in self._heard(NAMES.bonuses)]
+        return [value for value in values if bonus_from(CODEC, value).document == document]
+
+    def account(self, name):
+        """Give the newest snapshot of an account, or None."""
+        published = [account_from(CODEC, each.value) for each in self._heard(NAMES.accounts)]
+        versions = [each for each in published if each.account == name]
+        # Between reads of a partition its order holds, so that the last one is the newest.
+        return versions[-1] if versions else None
+
+    def register(self, *members):
+        """Send the events of *members* joining."""
+        Shelves(self.client, NAMES, CODEC).members(members)
+
     def letters(self):
         """Give the codes of the dead letters since the mark, with their bytes."""
         return [
@@ -96,7 +117,7 @@ class Pipeline:
         self.send(encoded(good))
         result = self.until(lambda: self.results(good.id))[0]
         assert (result.status, result.account) == ("ok", MEMBER.account)
-        assert sum(rule.points for rule in result.rules) > 0
+        assert base_points(result) == 12
         return good.id
 
     def _results(self):
@@ -137,8 +158,9 @@ def shop(tmp_path_factory):
             crew.start()
             crew.await_ready()
             shelves.members([registration(MEMBER), registration(OTHER)])
-            running = Pipeline(settings)
+            running = Pipeline(settings, folder / "logs")
             running.until(lambda: settled_as_member(running))
+            running.until(lambda: running.account(OTHER.account))
             yield running
             assert [worker.starts for worker in crew.workers] == [1] * len(APPS)
         finally:
@@ -147,9 +169,10 @@ def shop(tmp_path_factory):
 
 @pytest.fixture
 def pipeline(shop):
-    """Give the running shop, with nothing said yet."""
+    """Give the running shop, with nothing said yet; nobody's points change by the way."""
     shop.mark()
-    return shop
+    yield shop
+    assert shop.account(OTHER.account) == shop.bystander
 
 
 def settled_as_member(running):
@@ -171,6 +194,11 @@ def sale(**changed):
         "card": MEMBER.card,
     }
     return Sale(**given | changed)
+
+
+def base_points(result):
+    """Give what the campaign that pays a point a dollar paid."""
+    return sum(rule.points for rule in result.rules if rule.rule == "base")
 
 
 def encoded(document, **changed):
@@ -253,6 +281,26 @@ def test_a_document_that_makes_no_sense_is_refused_by_its_code(pipeline, code, c
     assert (result.status, result.code, result.entries) == ("refused", code, ())
     assert {each.document for each in pipeline.new_results()} == {bad.id, good}
     assert pipeline.letters() == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"till": CARD_NUMBER},
+        {"channel": "4111 1111 1111 1111"},
+        {"hold_id": CARD_NUMBER},
+        {"quote_id": CARD_NUMBER},
+    ],
+)
+def test_the_number_of_a_payment_card_is_not_kept(pipeline, changed):
+    """The letter says why and has no value; the till hears that its document was wrong."""
+    bad = sale()
+    pipeline.send(encoded(bad, **changed))
+    pipeline.the_next_is_processed()
+
+    assert pipeline.until(pipeline.letters) == [("CARD_DATA", None)]
+    result = pipeline.until(lambda: pipeline.results(bad.id))[0]
+    assert (result.status, result.code, result.entries) == ("refused", "MALFORMED", ())
 
 
 @pytest.mark.parametrize("many", [5_000, 9_000])
@@ -351,6 +399,22 @@ def test_other_content_under_a_known_id_is_a_conflict_beside_the_stored_result(p
     assert {each.document for each in pipeline.new_results()} == {first.id, good}
 
 
+def test_a_document_sent_again_is_answered_with_the_same_bytes(pipeline):
+    """The account keeps its version: nothing is posted twice."""
+    first = sale()
+    pipeline.send(encoded(first))
+    pipeline.until(lambda: pipeline.answers(first.id))
+    before = pipeline.account(MEMBER.account)
+    pipeline.send(encoded(first), key="another partition's", at=NOW + DAY)
+    stored, again = pipeline.until(
+        lambda: found if len(found := pipeline.answers(first.id)) > 1 else None
+    )
+
+    assert again == stored
+    assert pipeline.account(MEMBER.account) == before
+    pipeline.the_next_is_processed()
+
+
 def test_a_return_of_what_was_never_sold_waits_and_ends_after_thirty_days(pipeline):
     """It gives nothing back meanwhile; a late original would still settle it."""
     back = Return(
@@ -375,3 +439,140 @@ def test_a_return_of_what_was_never_sold_waits_and_ends_after_thirty_days(pipeli
     assert (waiting.status, waiting.code) == ("deferred", "ORIGINAL_UNKNOWN")
     assert early == [waiting]
     assert (ended.status, ended.code, ended.entries) == ("refused", "RETURN_UNMATCHED", ())
+
+
+def available(pipeline, account):
+    """Give the points of the shop's currency that an account can spend; None if unknown."""
+    snapshot = pipeline.account(account)
+    if snapshot is None:
+        return None
+    return sum(each.available for each in snapshot.balances if each.currency == "bonus")
+
+
+def answered(pipeline, sent):
+    """Give the results of all documents *sent*, or None while one has none."""
+    wanted = {each.id for each in sent}
+    found = [each for each in pipeline.new_results() if each.document in wanted]
+    return found if {each.document for each in found} == wanted else None
+
+
+def base_lots(pipeline, account):
+    """Count the lots that sales of 10.00 have brought an account."""
+    snapshot = pipeline.account(account)
+    lots = () if snapshot is None else snapshot.lots
+    return sum(lot.remaining == 10 for lot in lots)
+
+
+def by_card_of(member, amount=1000):
+    """Build a sale that is of no campaign's goods or stores; visits may still be counted."""
+    return sale(store="9", lines=(SaleLine("no such product", amount),), card=member.card)
+
+
+def test_registering_a_card_releases_its_points_and_receipts_under_way_follow(pipeline):
+    """Whether routed before or after the registration, each receipt counts once."""
+    early = [by_card_of(LATE) for _ in range(3)]
+    for each in early:
+        pipeline.send(encoded(each))
+    held = pipeline.until(lambda: answered(pipeline, early))
+    home = held[0].account
+    pipeline.register(registration(LATE))
+    under_way = [by_card_of(LATE) for _ in range(40)]
+    for number, each in enumerate(under_way):
+        pipeline.send(encoded(each), key=f"till {number}")
+    settled = pipeline.until(lambda: answered(pipeline, under_way))
+    pipeline.until(lambda: base_lots(pipeline, LATE.account) == 43)
+
+    assert {each.account for each in held} == {home}
+    assert home not in (None, LATE.account)
+    pointer = pipeline.account(home)
+    assert (pointer.merged_into, pointer.lots) == (LATE.account, ())
+    # A receipt may have been settled at the home account just before that was merged.
+    assert len(settled) == len(under_way)
+    assert {each.account for each in settled} <= {LATE.account, home}
+    snapshot = pipeline.account(LATE.account)
+    assert not any(lot.held for lot in snapshot.lots)
+    # Every tenth visit pays besides; which it is depends on when the merge came between.
+    paid = [rule.points for each in [*held, *settled] for rule in each.rules]
+    assert available(pipeline, LATE.account) == sum(paid)
+    pipeline.the_next_is_processed()
+
+
+def test_a_card_that_somebody_owns_is_refused_to_another(pipeline):
+    """It goes on naming its first owner."""
+    greedy = registration(OTHER) | {"id": "greedy", "cards": [MEMBER.card], "at": NOW}
+    pipeline.register(greedy)
+    refused = pipeline.until(
+        lambda: [each for each in pipeline.new_results() if each.kind == "claim"]
+    )
+
+    assert [(each.status, each.code) for each in refused] == [("refused", "IDENTIFIER_TAKEN")]
+    assert [(each.account, each.entries) for each in refused] == [(OTHER.account, ())]
+    pipeline.the_next_is_processed()
+
+
+def test_an_exchange_of_what_two_members_bought_settles_in_parts(pipeline):
+    """Each gets back what was theirs, and who buys earns."""
+    pipeline.register(registration(GIVER), registration(TAKER))
+    known = [by_card_of(GIVER), by_card_of(TAKER, 3000)]
+    for each, owner in zip(known, (GIVER, TAKER), strict=True):
+        pipeline.send(encoded(each))
+        pipeline.until(lambda each=each: pipeline.results(each.id))
+        pipeline.until(lambda owner=owner: available(pipeline, owner.account))
+    swap = Exchange(
+        id=f"test-{next(numbers)}",
+        store="9",
+        till="1",
+        sold_at=NOW,
+        returned=tuple(ReturnLine("no such product", 1000, each.id, 1) for each in known),
+        sold=(SaleLine("no such product", 5000),),
+        card=TAKER.card,
+    )
+    pipeline.send(encoded(swap))
+    parts = [pipeline.until(lambda k=k: pipeline.results(f"{swap.id}#{k}"))[0] for k in (1, 2)]
+
+    assert [(each.status, each.account, each.refund.money) for each in parts] == [
+        ("ok", GIVER.account, 1000),
+        ("ok", TAKER.account, 3000),
+    ]
+    assert [base_points(each) for each in parts] == [0, 50]
+    assert pipeline.until(lambda: available(pipeline, TAKER.account) == 50)
+    assert available(pipeline, GIVER.account) == 0
+    assert pipeline.results(swap.id) == []
+    pipeline.the_next_is_processed()
+
+
+def test_no_topic_key_header_or_log_tells_a_person_but_the_inputs(pipeline):
+    """What could not be read is kept whole, under the rules of the inputs themselves."""
+    event = registration(PRIVATE) | {"email": "somebody.private@example.com"}
+    pipeline.register(event)
+    pipeline.send(encoded(sale(card=PRIVATE.card, phone=PRIVATE.phone, email=event["email"])))
+    pipeline.send(encoded(sale(card="9801234567890", email="no.member@example.com")))
+    pipeline.send(encoded(sale(card=PRIVATE.card))[:-3])
+    pipeline.send(encoded(sale(codes=(CARD_NUMBER,), tenders=(CARD_NUMBER,))))
+    pipeline.the_next_is_processed()
+    pipeline.until(pipeline.letters)
+    words = [PRIVATE.card, PRIVATE.phone, PRIVATE.phone[2:], PRIVATE.name, PRIVATE.born]
+    words += [event["email"], "9801234567890", "no.member@example.com", CARD_NUMBER]
+    words += [MEMBER.card, MEMBER.phone, MEMBER.name, LATE.card, LATE.phone]
+
+    inputs = {NAMES.receipts, NAMES.members}
+    whole = inputs | {dead_letters(topic) for topic in inputs}
+    told, kept = set(), set()
+    with LogReader(pipeline.client) as log:
+        topics = [topic for topic in log.topics() if not topic.startswith("__")]
+        for logged in log.to_end(topics):
+            around = [logged.key, *(value for _, value in logged.headers)]
+            topic = logged.position.topic
+            found = told if topic not in whole else kept
+            found |= {(topic, word) for word in words if word.encode() in (logged.value or b"")}
+            told |= {
+                (topic, word) for word in words if any(word.encode() in e for e in around if e)
+            }
+    files = list(pipeline.logs.glob("*.log"))
+    for file in files:
+        told |= {(file.name, word) for word in words if word in file.read_text(errors="replace")}
+
+    assert told == set()
+    assert {word for topic, word in kept if topic in inputs} == set(words)
+    assert {file.stem for file in files} == set(APPS)
+    assert any("changelog" in topic for topic in topics)
