@@ -54,8 +54,6 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
     """RocksDB's read cache, shared by all shards of the process."""
     write_buffer_bytes: int = 8 << 20
     """RocksDB's memtable, for each shard; at most two are in use."""
-    quarantine_after: int = 3
-    """A record that is in flight when the worker dies so often in a row is set aside."""
 
 
 class AppDeclaration(Struct, frozen=True):
