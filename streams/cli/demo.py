@@ -115,12 +115,13 @@ def _played(sandbox: Any, wishes: Any, *, json: bool) -> Any:
     from connectors.pos import DeliveryError  # noqa: PLC0415 -- loaded with the sandbox
     from streams import clock  # noqa: PLC0415
     from streams.sandbox import crew, dataset, jars, kafka, shelves  # noqa: PLC0415
+    from streams.sandbox.played import documents  # noqa: PLC0415
     from streams.sandbox.screen import Screen  # noqa: PLC0415
 
     screen = Screen(output.console(stderr=json), quiet=json)
     kept: Callable[[], None] = sandbox.wait_for_interrupt
     try:
-        played = sandbox.documents(wishes)
+        played = documents(wishes)
         running = sandbox.Demo(wishes, played, home=kafka.default_home(), screen=screen, kept=kept)
         return running.run()
     except DocumentFileError as error:

@@ -6,7 +6,6 @@ own, plays the tills, and ends with a reconciliation that reads the topics alone
 process it starts ends with it, however it ends.
 """
 
-import random
 import shutil
 import signal
 import tempfile
@@ -20,18 +19,15 @@ from typing import Any
 from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
-from connectors.pos import PosProducer
 from schemas.codec import committed
 from streams import broker
 from streams.app import APPS, app_of, full_plan
-from streams.clock import Clock, ReplayTime
-from streams.core.campaigns import Campaign
-from streams.core.programme import Programme
+from streams.clock import ReplayTime
 from streams.core.receipt import EpochMs
-from streams.documents import read_campaigns, read_programme
 from streams.engine import changelog_topic
 from streams.reading.audit import Auditor, Check
 from streams.reading.log import LogReader
+from streams.sandbox.acts import Tally
 from streams.sandbox.balances import write_balances
 from streams.sandbox.crew import Crew
 from streams.sandbox.dataset import dataset
@@ -40,53 +36,17 @@ from streams.sandbox.kafka import EmbeddedKafka
 from streams.sandbox.local_state import local_state_is_changelog
 from streams.sandbox.members import OPENED_AT, registration
 from streams.sandbox.offline_shop import OfflineShop
-from streams.sandbox.player import CHAOS, MIXED, PLAIN, Act, Player, Shop, Tally, script
-from streams.sandbox.screen import Screen, Show
+from streams.sandbox.played import RECEIPTS, Documents, Shop, Wishes
+from streams.sandbox.replay import Replay, Running, await_quiet
+from streams.sandbox.screen import Screen
 from streams.sandbox.shelves import Shelves
 from streams.sandbox.story import Teller
-from streams.sandbox.watch import LagReader, LagWatcher, Stage, Watcher, picture
+from streams.sandbox.watch import LagReader, LagWatcher, Stage, Watcher
 from streams.settings import Settings
 from streams.tables import SETTLED
 from streams.topics import Names
 
-SHOP = Path(__file__).with_name("shop")
-RECEIPTS = 10_000
-RATE = 200.0
-LOOK_SECONDS = 0.25
-# A stage that has nothing to do for so many looks in a row has nothing to do.
-QUIET_LOOKS = 4
-# Longer than a killed worker needs to be back: time-outs of the group and of a transaction.
-SILENT_SECONDS = 60.0
-KILL_AFTER_SECONDS = (3.0, 8.0)
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Wishes(Struct, frozen=True, kw_only=True):
-    """
-    What is to be played.
-
-    Attributes:
-        rate: Records a second; as fast as possible when None.
-        receipts: Sales; every one there is when None.
-        plain: Sales only.
-        chaos: Broken records, and workers that are killed at random.
-        offline: The generated shop instead of the real data set.
-        programme: File of another programme than the shop's.
-        campaigns: File or folder of other campaigns than the shop's.
-        balances: File to write all final balances to.
-        keep: Leave everything running until it is interrupted.
-    """
-
-    rate: float | None = RATE
-    receipts: int | None = RECEIPTS
-    plain: bool = False
-    seed: int = 1
-    chaos: bool = False
-    offline: bool = False
-    programme: Path | None = None
-    campaigns: Path | None = None
-    balances: Path | None = None
-    keep: bool = False
 
 
 class Outcome(Struct, frozen=True):
@@ -107,90 +67,6 @@ class Outcome(Struct, frozen=True):
     def holds(self) -> bool:
         """Whether everything that must hold does."""
         return all(check.holds for check in self.checks)
-
-
-class Documents(Struct, frozen=True):
-    """The programme and the campaigns to play, read and checked."""
-
-    programme: Programme
-    campaigns: tuple[Campaign, ...]
-
-
-def documents(wishes: Wishes) -> Documents:
-    """
-    Read the documents that *wishes* names, the shop's where it names none.
-
-    Raises:
-        DocumentFileError: With the problems of all documents.
-    """
-    programme = read_programme(wishes.programme or SHOP / "programme.yaml")
-    campaigns = read_campaigns(wishes.campaigns or SHOP / "campaigns", programme)
-    return Documents(programme, tuple(campaigns))
-
-
-class Running(Struct, frozen=True):
-    """What runs while the tills are played."""
-
-    settings: Settings
-    kafka: EmbeddedKafka
-    crew: Crew
-    lag: LagWatcher
-    watcher: Watcher
-
-
-class Quiet:
-    """Counts the looks in a row at which no stage had anything to do."""
-
-    def __init__(self, lag: LagWatcher) -> None:
-        self.looks = 0
-        self._lag = lag
-        self._seen = lag.looks
-
-    @property
-    def long(self) -> bool:
-        """Whether it has been quiet for long enough to be the end."""
-        return self.looks >= QUIET_LOOKS
-
-    def look(self, *, otherwise: bool = True) -> None:
-        """Look once, if there is something new to see; *otherwise* says what else must hold."""
-        if self._lag.looks == self._seen:
-            return
-        self._seen = self._lag.looks
-        # Below 0 is a stage that could not be asked: it may well be busy.
-        idle = bool(self._lag.latest) and not any(self._lag.latest.values())
-        self.looks = self.looks + 1 if idle and otherwise else 0
-
-
-class Killer:
-    """
-    Kills a worker every few seconds, as *seed* chooses, from a thread of its own.
-
-    The first is killed after three seconds, so that a short demo sees it too; the last while
-    the tills are *playing*, because workers that never stay up never finish.
-    """
-
-    def __init__(self, crew: Crew, seed: int, playing: Callable[[], bool]) -> None:
-        self._crew = crew
-        self._playing = playing
-        self._dice = random.Random(f"{seed} chaos")  # noqa: S311 -- reproducible, not secret
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="killer", daemon=True)
-
-    def start(self) -> None:
-        """Begin to kill."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Let the workers live; returns when no more is killed."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def _run(self) -> None:
-        wait = KILL_AFTER_SECONDS[0]
-        while not self._ending.wait(wait) and self._playing():
-            self._crew.kill_one(self._dice)
-            wait = self._dice.uniform(*KILL_AFTER_SECONDS)
 
 
 class Demo:
@@ -275,14 +151,25 @@ class Demo:
         ending.callback(watcher.stop)
         running = Running(settings, kafka, crew, lag, watcher)
 
-        tally, at_ms = self._play(shop, running)
+        replay = Replay(
+            self.wishes,
+            shop,
+            currency=self.played.programme.redemption.currency,
+            running=running,
+            sent_at=self.sent_at,
+            replayed=self.replayed,
+            codec=self.codec,
+            screen=self.screen,
+        )
+        tally, seconds = replay.run()
+        self.figures["play_seconds"] = round(seconds, 3)
 
         self._measure(running, tally)
         self._story(shop, settings, watcher)
         auditor = Auditor(client, names, self.codec)
         checks = self._audit(auditor, tally)
         if self.wishes.balances is not None:
-            self._balances(auditor, shop, at_ms)
+            self._balances(auditor, shop, replay.reached)
         if self.wishes.keep:
             self._keep(settings, crew)
         checks.append(self._local_state(crew, settings))
@@ -346,91 +233,8 @@ class Demo:
         with self.screen.step("Registering the members") as note:
             members = shop.members()
             Shelves(client, names, self.codec).members(registration(each) for each in members)
-            self._await_quiet(lag)
+            await_quiet(lag)
             note(f"{len(members):,}, each with a phone and a card")
-
-    # --- The replay -----------------------------------------------------------------
-
-    def _play(self, shop: Shop, running: Running) -> tuple[Tally, EpochMs]:
-        """Play the tills to the last result; give what was sent and the time reached."""
-        wishes, settings = self.wishes, running.settings
-        wanted = shop.count() if wishes.receipts is None else min(wishes.receipts, shop.count())
-        mix = CHAOS if wishes.chaos else PLAIN if wishes.plain else MIXED
-        currency = self.played.programme.redemption.currency
-        sales = shop.receipts(wanted)
-        acts = script(sales, mix=mix, seed=wishes.seed, currency=currency, codec=self.codec)
-        reached = OPENED_AT
-        with (
-            PosProducer(settings.brokers, settings.tenant, codec=self.codec) as till,
-            Clock(settings.client(), settings.tenant, codec=self.codec) as clock,
-        ):
-
-            def sent(act: Act) -> None:
-                nonlocal reached
-                reached = act.at_ms
-                if act.awaits_result:
-                    self.replayed.sent(act.document.id, act.at_ms)
-                self.sent_at.setdefault(act.document.id, time.monotonic())
-
-            player = Player(acts, till, rate=wishes.rate, sent=sent)
-            began = time.monotonic()
-            player.start()
-            killer = Killer(running.crew, wishes.seed, lambda: player.playing)
-            if wishes.chaos:
-                killer.start()
-            try:
-                self._watch(player, wanted, running, clock)
-                player.wait()
-            finally:
-                player.stop()
-                killer.stop()
-        self.figures["play_seconds"] = round(running.watcher.last_result_at - began, 3)
-        return player.tally, reached
-
-    def _watch(self, player: Player, wanted: int, running: Running, clock: Clock) -> None:
-        """
-        Show the replay and tell the stages its time, until every document has its result.
-
-        Also ends when nothing has moved for a minute: the reconciliation says what is amiss.
-        """
-        watcher, quiet = running.watcher, Quiet(running.lag)
-        with self.screen.table() as show:
-            while player.playing or (not quiet.long and player.error is None):
-                time.sleep(LOOK_SECONDS)
-                if (reached_ms := self.replayed.reached_ms()) is not None:
-                    clock.reach(reached_ms)
-                self._show(show, player, wanted, running)
-                if player.playing:
-                    continue
-                quiet.look(otherwise=player.tally.ids() <= _answered(watcher))
-                silent = time.monotonic() - max(watcher.last_result_at, self._last_sent())
-                if not quiet.looks and silent > SILENT_SECONDS:
-                    self.screen.say(f"Nothing moves for {SILENT_SECONDS:.0f} s; the books tell why")
-                    return
-
-    @staticmethod
-    def _show(show: Show, player: Player, wanted: int, running: Running) -> None:
-        behind = running.lag.latest
-        sales = len(player.tally.documents["sale"])
-        figures = running.watcher.figures()
-        extra = {"workers killed": str(running.crew.kills)} if running.crew.kills else {}
-        waiting = sum(max(each, 0) for each in behind.values())
-        show(
-            picture(figures, behind, sales, wanted, extra),
-            f"{sales:,} of {wanted:,} receipts, {figures.rate:,.0f} results/s, lag {waiting:,}, "
-            f"dead letters {figures.letters:,}",
-        )
-
-    def _last_sent(self) -> float:
-        return next(reversed(self.sent_at.values()), self.began)
-
-    @staticmethod
-    def _await_quiet(lag: LagWatcher) -> None:
-        deadline = time.monotonic() + SILENT_SECONDS
-        quiet = Quiet(lag)
-        while not quiet.long and time.monotonic() < deadline:
-            time.sleep(LOOK_SECONDS)
-            quiet.look()
 
     # --- Afterwards -----------------------------------------------------------------
 
@@ -567,11 +371,6 @@ def _stages(settings: Settings) -> tuple[Stage, ...]:
     return tuple(
         Stage(stage.name, app.app_id, stage.sources) for app in apps for stage in app.stages
     )
-
-
-def _answered(watcher: Watcher) -> set[str]:
-    """Name the documents that have a final result; one that was split has its first part's."""
-    return {document.split("#", 1)[0] for document in set(watcher.finals)}
 
 
 @contextmanager

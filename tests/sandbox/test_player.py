@@ -9,8 +9,10 @@ import pytest
 from connectors.pos import Exchange, Return, Void
 from connectors.pos.documents import fields, problems
 from schemas.codec import CodecError, committed
+from streams.sandbox.acts import Act
 from streams.sandbox.offline_shop import OfflineShop
-from streams.sandbox.player import CHAOS, MIXED, PLAIN, Act, Mix, Player, Progress, script
+from streams.sandbox.player import Player, Progress
+from streams.sandbox.script import CHAOS, MIXED, PLAIN, Mix, script
 
 CODEC = committed()
 SALES = tuple(OfflineShop(size=6_000).receipts())

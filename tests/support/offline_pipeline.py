@@ -10,9 +10,9 @@ from streams.agents.terms import CAMPAIGNS, PRODUCTS, PROGRAMMES, RESOLUTIONS, S
 from streams.app import APPS, app_of
 from streams.engine import Record
 from streams.engine.driver import StageDriver
-from streams.sandbox.demo import Wishes, documents
 from streams.sandbox.members import OPENED_AT
 from streams.sandbox.offline_shop import OfflineShop
+from streams.sandbox.played import Wishes, documents
 from streams.settings import Settings
 from streams.topics import Names
 from streams.wire.envelopes import Message, command_bytes, route_bytes

@@ -16,10 +16,10 @@ from streams.app import APPS, full_plan
 from streams.clock import Clock
 from streams.reading.log import LogReader
 from streams.sandbox.crew import Crew
-from streams.sandbox.demo import Wishes, documents
 from streams.sandbox.kafka import EmbeddedKafka
 from streams.sandbox.members import OPENED_AT, member_of, registration
 from streams.sandbox.offline_shop import OfflineShop
+from streams.sandbox.played import Wishes, documents
 from streams.sandbox.shelves import Shelves
 from streams.settings import Settings
 from streams.topics import INPUT_BYTES_MAX, Names, dead_letters
