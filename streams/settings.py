@@ -43,7 +43,13 @@ class Settings(BaseSettings):
     sasl_mechanism: str | None = None
     sasl_username: str | None = None
     sasl_password: SecretStr | None = None
-    ssl_ca: Path | None = None
+    ssl_ca: Path | None = Field(
+        None, description="Certificates of who may sign the broker's; the system's by default."
+    )
+    ssl_certificate: Path | None = Field(
+        None, description="This process's own certificate, where the broker asks for one."
+    )
+    ssl_key: Path | None = Field(None, description="The key of that certificate.")
     log_format: Literal["json", "text"] = "json"
     log_level: str = "INFO"
     registry_url: str | None = Field(
@@ -55,6 +61,10 @@ class Settings(BaseSettings):
         conf = {"bootstrap.servers": self.brokers, "security.protocol": self.security_protocol}
         if self.ssl_ca is not None:
             conf["ssl.ca.location"] = str(self.ssl_ca)
+        if self.ssl_certificate is not None:
+            conf["ssl.certificate.location"] = str(self.ssl_certificate)
+        if self.ssl_key is not None:
+            conf["ssl.key.location"] = str(self.ssl_key)
         if self.sasl_mechanism is not None:
             conf["sasl.mechanism"] = self.sasl_mechanism
             conf["sasl.username"] = self.sasl_username or ""

@@ -164,6 +164,10 @@ def kafka(chosen: Settings, log: LogReader) -> Finding:
         count = len(log.topics())
     except LogError as error:
         step = "start one with 'loyalty demo --keep', or set LOYALTY_BROKERS to yours"
+        if chosen.security_protocol != "PLAINTEXT":
+            step = (
+                "look at LOYALTY_BROKERS, LOYALTY_SECURITY_PROTOCOL, LOYALTY_SASL_*, LOYALTY_SSL_*"
+            )
         return Finding("kafka", "wrong", str(error), step)
     said = f"{chosen.brokers} answers, {count} topics"
     release = _release(chosen)

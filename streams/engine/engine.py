@@ -19,8 +19,10 @@ import faust
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from faust.types import TP
+from faust.types.auth import CredentialsT
 
 from streams.engine import faust_parts
+from streams.engine.credentials import credentials
 from streams.engine.failure import exit_refused, exit_unacknowledged, log
 from streams.engine.health import Health, HealthServer, ShardHealth, age
 from streams.engine.record import Record
@@ -160,6 +162,7 @@ class Engine:
         app: Any = faust.App(
             self.declared.app_id,
             broker=[f"kafka://{each.strip()}" for each in settings.brokers.split(",")],
+            broker_credentials=self._credentials(),
             datadir=str(settings.data_dir / "faust"),
             store="memory://",
             web_enabled=False,
@@ -184,6 +187,12 @@ class Engine:
         app.task(self._tend)
         made: faust.App = app
         return made
+
+    def _credentials(self) -> CredentialsT | None:
+        try:
+            return credentials(self.client)
+        except (ValueError, OSError) as error:
+            exit_refused(f"the connection's settings can't be used: {error}")
 
     @staticmethod
     def _subscribe(app: faust.App, topic: str) -> None:

@@ -42,12 +42,15 @@ silent.addHandler(logging.NullHandler())
 silent.propagate = False
 
 
+REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - public names
+
+
 class LogError(Exception):
     """
     A log that cannot be read.
 
-    *code* is stable: NO_BROKER (nothing answers), NO_TOPIC, NO_PARTITION, NO_ANSWER (the
-    broker went silent in the middle), KAFKA (anything else it said).
+    *code* is stable: NO_BROKER (nothing answers, or not to us), NO_TOPIC, NO_PARTITION,
+    NO_ANSWER (the broker went silent in the middle), KAFKA (anything else it said).
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -102,9 +105,11 @@ class LogReader:
                 # A reader that is slower than the broker must not grow with the topic.
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.wait.max.ms": 50,
+                "error_cb": self._heard,
             },
             logger=silent,
         )
+        self._refusal = ""
         self._counts: dict[str, int] = {}
         self._brokers = client.get("bootstrap.servers", "")
 
@@ -134,11 +139,19 @@ class LogReader:
         try:
             found = self._consumer.list_topics(timeout=ANSWER_S).topics
         except KafkaException as error:
-            raise LogError("NO_BROKER", f"no Kafka answers at {self._brokers}") from error
+            # The callback with the reason is called from within a poll alone.
+            self._consumer.poll(0)
+            why = f": {self._refusal}" if self._refusal else ""
+            raise LogError("NO_BROKER", f"no Kafka answers at {self._brokers}{why}") from error
         self._counts = {
             name: len(each.partitions) for name, each in found.items() if each.error is None
         }
         return self._counts
+
+    def _heard(self, error: KafkaError) -> None:
+        """Keep why the broker doesn't take us; that a connection failed says less."""
+        if error.code() in REFUSALS:
+            self._refusal = error.str()
 
     def partitions(self, topic: str) -> int:
         """
