@@ -137,4 +137,4 @@ def _result(answer: Answer) -> results.Result:
         return results.conflict(document, answer.digest or "")
     if answer.status == "deferred":
         return results.deferred(document, answer.code)
-    return results.refused(document, answer.code)
+    return results.refused(document, answer.code, at=answer.receipt.sold_at)

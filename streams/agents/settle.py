@@ -29,7 +29,7 @@ from streams.core.policy import LedgerPolicy
 from streams.core.receipt import Receipt, SaleLine
 from streams.core.redemption import attributes_of
 from streams.core.result import Result, conflict, refused, result_bytes, result_from
-from streams.core.returns import originals_of
+from streams.core.returns import gather, originals_of
 from streams.core.routing import Part
 from streams.core.settled import SettledReceipt
 from streams.core.settlement import Settlement, refused_record, settle_receipt
@@ -136,7 +136,7 @@ class SettleStage:
     def _settle(self, case: Case, part: Part, account: Account | None) -> None:
         batch, receipt = case.batch, part.receipt
         policy = self._terms.policy(batch, receipt.sold_at)
-        found = {name: SETTLED.get(batch, name) for name in originals_of(receipt, account, policy)}
+        receipt, originals = gather(receipt, account, policy, lambda name: SETTLED.get(batch, name))
 
         def describe(line: SaleLine) -> Mapping[str, Any]:
             product = self._terms.product(batch, line.sku, receipt.sold_at)
@@ -147,7 +147,7 @@ class SettleStage:
             receipt,
             policy=policy,
             rules=self._terms.rules(batch, receipt),
-            originals={name: each for name, each in found.items() if each is not None},
+            originals=originals,
             describe=describe,
             origin=case.command.via[0] if case.command.via else None,
             person=part.owner.person,

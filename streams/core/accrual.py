@@ -6,6 +6,7 @@ it for `vectors/ledger.json`.  Neither side knows the other.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -104,6 +105,7 @@ class Accrual(Struct, frozen=True):
         birthday_key: The birthday's year, when the rule counts per birthday.
         weights: What *shares* were spread by, by line number, so that a cut to the budget
             is spread alike; empty where it is the shares themselves.
+        short: What a budget that leaves less pays; None: as the policy says.
     """
 
     rule: str
@@ -116,6 +118,7 @@ class Accrual(Struct, frozen=True):
     budget: str | None = None
     birthday_key: int | None = None
     weights: tuple[tuple[int, int], ...] = ()
+    short: Literal["partial", "nothing"] | None = None
 
 
 # Ledger → rules: facts, the lines with their nets, the time of sale, and how much each

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop
 from itertools import islice
 from operator import attrgetter
+from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.account import Account, Counter, Debt
@@ -18,6 +20,15 @@ from streams.core.lots import Lot, end_of, spending_key, spending_order
 from streams.core.policy import LedgerPolicy
 from streams.core.postings import SIDES, Entry, chained
 from streams.core.receipt import EpochMs, Points
+
+
+class Note(Struct, frozen=True):
+    """Something to tell that moves no points: an event's kind and what it is about."""
+
+    kind: Literal["birthday", "limit_reached", "budget_short"]
+    code: str
+    currency: str | None = None
+    points: Points = 0
 
 
 class Book:
@@ -30,11 +41,12 @@ class Book:
         origin: The account that the document was keyed to: it earns and owes.
         mark: Greatest event time, this document's included.
         budgets: Points taken from campaign budgets; below 0 given back.
+        notes: What happened that no entry tells, in order.
     """
 
     __slots__ = (
         "_heap", "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
-        "flags", "lots", "mark", "origin", "person", "policy", "was_due",
+        "flags", "lots", "mark", "notes", "origin", "person", "policy",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +74,7 @@ class Book:
         self.entries: list[Entry] = []
         self.flags: list[str] = []
         self.budgets: dict[str, Points] = {}
+        self.notes: list[Note] = []
         self._order: list[str] | None = None
         self._heap: list[tuple[int, EpochMs, str]] = []
 

@@ -103,6 +103,7 @@ def _kept(book: Book, original: SettledReceipt, award: Award, rules: Rules) -> P
                 list=line.list - cum(line.list, *back),
                 amount=line.amount - cum(line.amount, *back),
                 discounted=line.amount < line.list,
+                campaigns=line.campaigns,
             )
         )
     if not kept:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from streams.core.accrual import Accrual, Facts, Headroom, Limit, LineNet, Rules
+from streams.core.accrual import Accrual, Facts, Headroom, Limit, LineNet, Room, Rules
 from streams.core.allocation import spread
-from streams.core.book import Book
+from streams.core.book import Book, Note
 from streams.core.calendar import dates
 from streams.core.ids import lot_id
 from streams.core.limits import count, counter_key, headroom
@@ -26,8 +26,8 @@ def unlimited(_budget: str) -> None:
     """Leave every budget without limit."""
 
 
-def line_nets(receipt: Receipt, lines: Sequence[SettledLine], *, gift_earns: bool) -> list[LineNet]:
-    """See the sold *lines* of *receipt* as accrual does."""
+def line_nets(lines: Sequence[SettledLine], *, gift_earns: bool) -> list[LineNet]:
+    """See sold *lines* as accrual does."""
     return [
         LineNet(
             n=sold.n,
@@ -37,9 +37,9 @@ def line_nets(receipt: Receipt, lines: Sequence[SettledLine], *, gift_earns: boo
             list=sold.list,
             amount=sold.amount,
             discounted=sold.amount < sold.list,
-            campaigns=tuple(each.campaign for each in line.discounts),
+            campaigns=sold.campaigns,
         )
-        for line, sold in zip(receipt.sales, lines, strict=True)
+        for sold in lines
     ]
 
 
@@ -58,12 +58,12 @@ def credit(
     A budget that leaves less than a rule pays is paid out, or not touched, as the
     policy says; a rule that pays nothing leaves no trace.
     """
-    counters = {counter_key(each): each for each in book.account.counters} | book.counters
+    counters = {counter_key(each): each for each in book.account.counters}
     zone = book.policy.zone
 
     def room(rule: str, limits: Sequence[Limit]) -> Headroom:
         return headroom(
-            tuple(counters.values()),
+            tuple((counters | book.counters).values()),
             rule,
             limits,
             receipt.sold_at,
@@ -76,7 +76,17 @@ def credit(
         accrual = _within_budget(book, paid, budget_left)
         if accrual is not None:
             awards.append(_award(book, receipt, accrual, facts))
+            _note(book, awards[-1], room)
     return tuple(awards)
+
+
+def _note(book: Book, award: Award, room: Room) -> None:
+    """Note a birthday that was paid, and limits of which nothing is left now."""
+    if any(each.per == "birthday" for each in award.limits) and award.birthday_key is not None:
+        book.notes.append(Note("birthday", str(award.birthday_key), award.currency, award.points))
+    own = [each for each in award.limits if each.per != "birthday"]
+    if own and 0 in ((left := room(award.rule, own)).uses, left.points):
+        book.notes.append(Note("limit_reached", award.rule, award.currency))
 
 
 def _within_budget(book: Book, accrual: Accrual, budget_left: BudgetLeft) -> Accrual | None:
@@ -88,7 +98,11 @@ def _within_budget(book: Book, accrual: Accrual, budget_left: BudgetLeft) -> Acc
     taken = book.budgets.get(accrual.budget, 0)
     if left is not None and accrual.points + taken > left:
         points = left - taken
-        if points <= 0 or book.policy.budget_short == "nothing":
+        short = accrual.short or book.policy.budget_short
+        points = 0 if short == "nothing" else max(0, points)
+        lacking = accrual.points - points
+        book.notes.append(Note("budget_short", accrual.rule, accrual.currency, lacking))
+        if not points:
             return None
         weights = accrual.weights or accrual.shares
         shares = spread(points, [weight for _, weight in weights])

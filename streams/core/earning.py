@@ -5,13 +5,13 @@ which lines, the thresholds are read on the printed nets, `accrual_choice`
 chooses the claims, and what it awards becomes one `Accrual` a campaign.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from streams.core.accrual import Accrual, Facts, Limit, LineNet, Room, Rules
-from streams.core.accrual_choice import Earner, award, choose
+from streams.core.accrual_choice import Claim, Earner, award, choose
 from streams.core.allocation import half_up
 from streams.core.campaigns import (
     Campaign,
@@ -30,6 +30,7 @@ WHOLE_BP = 10_000
 UNIT_QUANTITY = 1_000  # Thousandths of the unit that a price is for.
 
 Describe = Callable[[str], Mapping[str, Any]]
+ByLine = tuple[tuple[int, int], ...]  # A figure by position of the line.
 
 
 def campaign_rules(
@@ -67,23 +68,39 @@ def campaign_rules(
             earners = _beside_discounts(index, at, lines, earners)
         choice = choose(earners, bases, nodes=programme.nodes)
         campaigns = {match.campaign.campaign: match.campaign for match in matches}
-        accruals = []
-        claims = zip(award(choice.claims, bases), choice.claims, strict=True)
-        for (earner, points, each), (_, claimed) in claims:
-            if points > 0:
-                shares = zip(claimed, each, strict=True)
-                campaign = campaigns[earner.id]
-                accruals.append(
-                    _accrual(
-                        campaign,
-                        points,
-                        tuple((lines[line].n, share) for line, share in shares),
-                        _birthday_key(programme, campaign, facts, at),
-                    )
-                )
-        return tuple(accruals)
+        return tuple(
+            _accrual(
+                campaigns[earner.id],
+                points,
+                tuple((lines[line].n, share) for line, share in shares),
+                tuple((lines[line].n, weight) for line, weight in weights),
+                _birthday_key(programme, campaigns[earner.id], facts, at),
+            )
+            for earner, points, shares, weights in _awards(choice.claims, bases)
+            if points > 0
+        )
 
     return rules
+
+
+def _awards(
+    claims: Sequence[Claim], bases: Sequence[Money]
+) -> Iterator[tuple[Earner, int, ByLine, ByLine]]:
+    """Yield what each claim awards: its points, their shares, and what these were spread by."""
+    awards = award(claims, bases)
+    basic = {
+        (earner.currency, line): share
+        for (earner, _, shares), (_, claimed) in zip(awards, claims, strict=True)
+        if earner.lane == 0
+        for line, share in zip(claimed, shares, strict=True)
+    }
+    for (earner, points, shares), (_, claimed) in zip(awards, claims, strict=True):
+        by_basic = earner.kind == "times"
+        weights = tuple(
+            (line, basic.get((earner.currency, line), 0) if by_basic else bases[line])
+            for line in claimed
+        )
+        yield earner, points, tuple(zip(claimed, shares, strict=True)), weights
 
 
 def _goods(lines: Sequence[LineNet], product: Describe) -> tuple[GoodsLine, ...]:
@@ -255,7 +272,7 @@ def member_limits(campaign: Campaign, birthday_key: int | None = None) -> tuple[
 
 
 def _accrual(
-    campaign: Campaign, points: int, shares: tuple[tuple[int, int], ...], birthday_key: int | None
+    campaign: Campaign, points: int, shares: ByLine, weights: ByLine, birthday_key: int | None
 ) -> Accrual:
     return Accrual(
         campaign.campaign,
@@ -267,6 +284,8 @@ def _accrual(
         member_limits(campaign, birthday_key),
         None if campaign.limits.campaign_amount is None else campaign.campaign,
         birthday_key,
+        weights,
+        "nothing" if campaign.when_short == "skip" else "partial",
     )
 
 

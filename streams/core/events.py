@@ -4,9 +4,12 @@ Events carry figures, never text.  They are read from the entries and from the
 account before and after, so they can't say what the ledger doesn't.
 """
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from streams.core.account import Account
+from streams.core.book import Note
 from streams.core.ids import event_id
 from streams.core.lots import Lot
 from streams.core.policy import LedgerPolicy
@@ -24,8 +27,16 @@ TOLD = {
 }
 
 
+# Flags that a person has to look at.
+REVIEWED = ("IDENTITY_MISMATCH", "NO_ACCOUNT")
+
+
 def events_of(
-    result: Result, before: Account | None, after: Account, policy: LedgerPolicy
+    result: Result,
+    before: Account | None,
+    after: Account,
+    policy: LedgerPolicy,
+    notes: Sequence[Note] = (),
 ) -> tuple[Event, ...]:
     """List the events of an `ok` *result*, in a fixed order, numbered from 0."""
     at = result.sold_at or 0
@@ -42,6 +53,11 @@ def events_of(
     found += [
         Event("", "refused", at, code=flag) for flag in result.flags if flag == "REDEEM_REFUSED"
     ]
+    found += [
+        Event("", each.kind, at, currency=each.currency, points=each.points, code=each.code)
+        for each in notes
+    ]
+    found += [Event("", "review", at, code=flag) for flag in result.flags if flag in REVIEWED]
     return tuple(
         replace(each, id=event_id(result.result_id, ordinal)) for ordinal, each in enumerate(found)
     )

@@ -17,14 +17,14 @@ from streams.core.adjustments import Adjustment, adjust
 from streams.core.calendar import DAY_MS
 from streams.core.digest import document_digest, receipt_digest
 from streams.core.ids import tick_id
-from streams.core.merging import HandOver, merge_in, merge_out, unmerge_in, unmerge_out
+from streams.core.merging import HandOver, merge_in, merge_out, origins_of, unmerge_in, unmerge_out
 from streams.core.passing_time import tick
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import EpochMs, Points, Receipt
 from streams.core.redemption import Describe, attributes_of
 from streams.core.refusals import form_refusal
 from streams.core.result import Kind, Result, conflict, deferred, refused, result_from
-from streams.core.returns import originals_of
+from streams.core.returns import gather
 from streams.core.settled import SettledReceipt
 from streams.core.settlement import Settlement, refused_record, settle_receipt
 from streams.core.status import StatusChange, set_status
@@ -44,6 +44,7 @@ class Parked(Struct, frozen=True):
     receipt: Receipt
     account: str | None
     digest: str
+    person: str | None = None
 
 
 def no_rules(*_: Any) -> tuple[()]:
@@ -97,9 +98,10 @@ class History:
 
     # --- Receipts ---------------------------------------------------------------
 
-    def receive(self, receipt: Receipt, account: str | None) -> Response:
+    def receive(self, receipt: Receipt, account: str | None, person: str | None = None) -> Response:
         """Take a receipt whose member is *account*, or nobody."""
-        digest = receipt_digest(receipt)
+        # Whose it is stands for the identifiers, which are a part of what the till says.
+        digest = document_digest([account, person, receipt_digest(receipt)])
         repeated = self._repeated(receipt.id, digest, "receipt")
         if repeated is not None:
             return repeated
@@ -110,7 +112,7 @@ class History:
             self.settled[receipt.id] = refused_record(receipt, result, digest)
             self.results[receipt.id] = result
             return _response(result)
-        result = self._settle(Parked(receipt, account, digest))
+        result = self._settle(Parked(receipt, account, digest, person))
         response = _response(result)
         self._wake(receipt.id)
         return response
@@ -121,16 +123,17 @@ class History:
         keyed = parked.account
         owner = self._owner(receipt, keyed)
         account = None if owner is None else self.account(owner)
-        wanted = originals_of(receipt, account, self.policy)
+        seen, originals = gather(receipt, account, self.policy, self.settled.get)
         settlement = settle_receipt(
             account,
-            receipt,
+            seen,
             policy=self.policy,
             rules=self.rules,
-            originals={each: self.settled[each] for each in wanted if each in self.settled},
+            originals=originals,
             budget_left=self._left,
             describe=self.describe,
             origin=owner,
+            person=parked.person,
             digest=parked.digest,
         )
         self.results[receipt.id] = settlement.result
@@ -223,7 +226,7 @@ class History:
             sales = frozenset(
                 each.receipt
                 for each in survivor.recent
-                if self.settled[each.receipt].origin in self._origins(survivor, giver)
+                if self.settled[each.receipt].origin in origins_of(survivor, giver)
             )
             survivor, payload, result = unmerge_out(
                 survivor, document, at, giver=giver, receipts=sales, policy=self.policy
@@ -233,10 +236,6 @@ class History:
             return self._kept(survivor, result)
 
         return self._once(document, ["unmerge", giver, at], "unmerge", decide)
-
-    @staticmethod
-    def _origins(survivor: Account, giver: str) -> tuple[str, ...]:
-        return next((each.origins for each in survivor.joined if each.account == giver), ())
 
     def tick(self, account: str, at: EpochMs) -> Response:
         """Let time go on for *account*, and end what waited too long anywhere."""
@@ -251,7 +250,9 @@ class History:
             if parked.receipt.accepted_at <= waited:
                 self.parked.remove(parked)
                 receipt = parked.receipt
-                ended = refused(receipt.id, "RETURN_UNMATCHED", account=parked.account)
+                ended = refused(
+                    receipt.id, "RETURN_UNMATCHED", account=parked.account, at=receipt.sold_at
+                )
                 self.results[receipt.id] = ended
                 self.settled[receipt.id] = refused_record(receipt, ended, parked.digest)
         return Response(tick_id(account, at) if result is None else result.document, "ok", None)

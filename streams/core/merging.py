@@ -166,23 +166,12 @@ def unmerge_out(
         The survivor, the payload for `unmerge_in` and the result; or the unchanged
         account, None and a refusal: NOT_MERGED.
     """
-    joined = next((each for each in survivor.joined if each.account == giver), None)
-    if joined is None:
+    origins = origins_of(survivor, giver)
+    if not origins:
         return survivor, None, refused(document, "NOT_MERGED", kind="unmerge", account=survivor.id)
     book = Book(survivor, document, at, policy)
     book.expire()
-    origins = frozenset(joined.origins)
-    lots = tuple(lot for _, lot in sorted(book.lots.items()) if lot.origin in origins)
-    debts = tuple(
-        Debt(currency, origin, points)
-        for (currency, origin), points in sorted(book.debts.items())
-        if origin in origins
-    )
-    _post_transfers(book, lots, debts)
-    for lot in lots:
-        del book.lots[lot.id]
-    for debt in debts:
-        del book.debts[debt.currency, debt.origin]
+    lots, debts = _take_out(book, frozenset(origins))
     qualifying = tuple(each for each in survivor.qualifying if each.origin in origins)
     sales = {each.receipt for each in qualifying if each.receipt} | receipts
     payload = HandOver(
@@ -190,7 +179,7 @@ def unmerge_out(
         kind="unmerge",
         giver=giver,
         at=at,
-        origins=joined.origins,
+        origins=origins,
         lots=lots,
         debts=debts,
         qualifying=qualifying,
@@ -204,10 +193,48 @@ def unmerge_out(
         counters=tuple(each for each in survivor.counters if each.origin not in origins),
         recent=tuple(each for each in survivor.recent if each.receipt not in sales),
         purchases=survivor.purchases - payload.purchases,
-        joined=tuple(each for each in survivor.joined if each.account != giver),
+        joined=_left_joined(survivor, giver, origins),
     )
     closed, result = finish(book, after, kind="unmerge")
     return closed, payload, result
+
+
+def origins_of(survivor: Account, giver: str) -> tuple[str, ...]:
+    """
+    List whose points go back to *giver*; none where it was not merged.
+
+    An account that another brought along goes back alone: what it had joined itself
+    is no longer known.
+    """
+    for joined in survivor.joined:
+        if joined.account == giver:
+            return joined.origins
+    brought = any(giver in joined.origins for joined in survivor.joined)
+    return (giver,) if brought else ()
+
+
+def _left_joined(survivor: Account, giver: str, origins: tuple[str, ...]) -> tuple[Joined, ...]:
+    return tuple(
+        replace(each, origins=tuple(origin for origin in each.origins if origin not in origins))
+        for each in survivor.joined
+        if each.account != giver
+    )
+
+
+def _take_out(book: Book, origins: frozenset[str]) -> tuple[tuple[Lot, ...], tuple[Debt, ...]]:
+    """Post the lots and debts of *origins* out of *book*, and give them."""
+    lots = tuple(lot for _, lot in sorted(book.lots.items()) if lot.origin in origins)
+    debts = tuple(
+        Debt(currency, origin, points)
+        for (currency, origin), points in sorted(book.debts.items())
+        if origin in origins
+    )
+    _post_transfers(book, lots, debts)
+    for lot in lots:
+        del book.lots[lot.id]
+    for debt in debts:
+        del book.debts[debt.currency, debt.origin]
+    return lots, debts
 
 
 def unmerge_in(pointer: Account, payload: HandOver) -> Account:

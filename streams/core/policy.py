@@ -15,6 +15,7 @@ from streams.core.calendar import CalendarError, dates, zone_of
 from streams.core.receipt import Money, Points
 
 MONTHS_MOST = 1_200
+YEARS_MOST = 100
 DAYS_MOST = 36_600  # A hundred years; beyond it a date leaves the calendar.
 
 
@@ -74,6 +75,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         max_late_days: How late a receipt may arrive, × 24 h.
         skew_minutes: How far a till's clock may run ahead.
         park_days: How long a return waits for its sale, × 24 h.
+        shares_years: After so many years a return of a sale counts as one without a receipt.
         adjust_limit: Above this an adjustment needs an approver.
         gift_earns: Whether money paid by gift card earns points.
         surplus_expiry: Term of the lot in which an overdraft comes back.
@@ -91,6 +93,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     max_late_days: int = 30
     skew_minutes: int = 10
     park_days: int = 30
+    shares_years: int = 5
     adjust_limit: Points = 10_000
     budget_short: Literal["partial", "nothing"] = "partial"
     budget_on_return: Literal["release", "keep"] = "release"
@@ -132,6 +135,8 @@ def _fault(policy: LedgerPolicy) -> str | None:
         value = getattr(policy, key)
         if value < 0 or (key.endswith("_days") and value > DAYS_MOST):
             return f"{key} is {value}; write 0 to {DAYS_MOST}"
+    if not 1 <= policy.shares_years <= YEARS_MOST:
+        return f"shares_years is {policy.shares_years}; write 1 to {YEARS_MOST}"
     reinstate = policy.reinstate
     if reinstate.mode == "grace" and reinstate.days is None and reinstate.months is None:
         return "reinstate grace needs days or months"

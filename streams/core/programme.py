@@ -79,6 +79,7 @@ LEDGER = Record(
         "max_late_days": DAYS,
         "skew_minutes": Whole("count", 0, 100_000),
         "park_days": DAYS,
+        "shares_years": Whole("count", 1, 100),
         "adjust_limit": Whole("points"),
         "gift_earns": Flag(),
         "budget_short": Word(("partial", "nothing")),

@@ -8,6 +8,7 @@ in spending order where their condition holds.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from streams.core.allocation import half_up
 from streams.core.book import Book
 from streams.core.conditions import holds
 from streams.core.lots import Lot, drawable, spending_condition
@@ -16,12 +17,15 @@ from streams.core.settled import Draw
 
 # What is known of the goods of a line: product attributes besides sku, price, quantity.
 Describe = Callable[[SaleLine], Mapping[str, Any]]
+UNIT_QUANTITY = 1_000  # Thousandths of the unit that a price is for.
 CLOSED_TO_REDEMPTION = ("blocked", "provisional")
 
 
 def attributes_of(line: SaleLine) -> dict[str, Any]:
-    """Give what a line says of itself: `sku` and `quantity`."""
-    return {"sku": line.sku, "quantity": line.qty}
+    """Give what a line says of itself: `sku`, `price` (list, of a whole unit) and `quantity`."""
+    listed = line.amount if line.list is None else line.list
+    price = half_up(listed * UNIT_QUANTITY, line.qty)
+    return {"sku": line.sku, "price": price, "quantity": line.qty}
 
 
 def usable_at(receipt: Receipt) -> EpochMs:

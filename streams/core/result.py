@@ -9,9 +9,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from streams.core.ids import result_id
+from streams.core.ids import event_id, result_id
 from streams.core.postings import Entry
 from streams.core.receipt import EpochMs, Money, Points
+
+# Refusals that a person has to look at: the goods are back.
+REVIEWED = ("RETURN_UNMATCHED",)
 
 ResultStatus = Literal["ok", "refused", "deferred", "conflict"]
 Kind = Literal["receipt", "adjustment", "tick", "status", "merge", "unmerge", "birth", "claim"]
@@ -139,10 +142,22 @@ def result_from(stored: bytes) -> Result:
 
 
 def refused(
-    document: str, code: str, *, kind: Kind = "receipt", account: str | None = None
+    document: str,
+    code: str,
+    *,
+    kind: Kind = "receipt",
+    account: str | None = None,
+    at: EpochMs = 0,
 ) -> Result:
-    """Give the final result of a document that posts nothing."""
-    return Result(result_id(document, 1), document, kind, "refused", code, account)
+    """
+    Give the final result of a document that posts nothing.
+
+    Its event asks for a review where goods came back for which nothing was found; *at* is
+    the document's event time.
+    """
+    own = result_id(document, 1)
+    events = (Event(event_id(own, 0), "review", at, code=code),) if code in REVIEWED else ()
+    return Result(own, document, kind, "refused", code, account, events=events)
 
 
 def deferred(document: str, code: str = "ORIGINAL_UNKNOWN") -> Result:

@@ -5,7 +5,7 @@ back is cumulative, `cum(x, all returned) − cum(x, returned before)`, so that 
 parts of a line always add up to the whole.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import prod
 
 from msgspec import Struct
@@ -15,13 +15,15 @@ from streams.core.account import Account
 from streams.core.accrual import LotTerms
 from streams.core.allocation import cum
 from streams.core.book import Book
-from streams.core.calendar import DAY_MS, dates
+from streams.core.calendar import DAY_MS, MONTHS, dates, local_date, months_on
 from streams.core.ids import reissued_id
 from streams.core.lots import Lot, end_of
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import Money, Points, Receipt, ReturnLine, Thousandths
 from streams.core.result import Refund
 from streams.core.settled import Draw, SettledLine, SettledReceipt
+
+COMMON_YEAR_MS = 365 * DAY_MS  # No year is shorter: a sale younger than so many needs no calendar.
 
 
 class Piece(Struct, frozen=True):
@@ -77,6 +79,51 @@ def originals_of(
             if oldest <= sale.sold_at <= receipt.sold_at:
                 wanted[sale.receipt] = None
     return tuple(wanted)
+
+
+def gather(
+    receipt: Receipt,
+    account: Account | None,
+    policy: LedgerPolicy,
+    record_of: Callable[[str], SettledReceipt | None],
+) -> tuple[Receipt, dict[str, SettledReceipt]]:
+    """
+    Read the settled records that a decision on *receipt* needs.
+
+    A line whose original is older than the line shares are kept counts as one without a
+    receipt, and the receipt is given back so changed.
+    """
+    wanted = originals_of(receipt, account, policy)
+    found = {name: each for name in wanted if (each := record_of(name)) is not None}
+    seen = _without_forgotten(receipt, found, policy)
+    if seen is not receipt:
+        for name in originals_of(seen, account, policy):
+            each = None if name in found else record_of(name)
+            if each is not None:
+                found[name] = each
+    return seen, found
+
+
+def _without_forgotten(
+    receipt: Receipt, originals: Mapping[str, SettledReceipt], policy: LedgerPolicy
+) -> Receipt:
+    if not receipt.returns:
+        return receipt
+    months = policy.shares_years * MONTHS
+    today = local_date(receipt.sold_at, policy.zone)
+    old = {
+        name
+        for name, each in originals.items()
+        if receipt.sold_at - each.sold_at > policy.shares_years * COMMON_YEAR_MS
+        and months_on(local_date(each.sold_at, policy.zone), months) < today
+    }
+    if not any(line.of is not None and line.of.receipt in old for line in receipt.returns):
+        return receipt
+    returns = tuple(
+        replace(line, of=None) if line.of is not None and line.of.receipt in old else line
+        for line in receipt.returns
+    )
+    return replace(receipt, returns=returns)
 
 
 def find(

@@ -29,6 +29,7 @@ class SettledLine(Struct, frozen=True, array_like=True):
         gift: Paid by gift card.
         draws: What it spent, lot by lot, in the order of drawing.
         returned: How much of *qty* has come back.
+        campaigns: Of the discounts printed, which a rule that is asked again must know.
     """
 
     n: int
@@ -40,6 +41,7 @@ class SettledLine(Struct, frozen=True, array_like=True):
     gift: Money = 0
     draws: tuple[Draw, ...] = ()
     returned: Thousandths = 0
+    campaigns: tuple[str, ...] = ()
 
 
 class Award(Struct, frozen=True, array_like=True):

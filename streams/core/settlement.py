@@ -132,7 +132,7 @@ def settle_receipt(
         entries=tuple(book.entries),
         balances=balances(closed),
     )
-    result = replace(result, events=events_of(result, account, closed, policy))
+    result = replace(result, events=events_of(result, account, closed, policy, book.notes))
     own = _settled(receipt, digest, result, lines=lines, awards=awards, book=book)
     changed = dict.fromkeys(piece.original for piece in found.pieces)
     if receipt.void_of is not None:
@@ -161,6 +161,7 @@ def sold_lines(
             net=due - gift,
             gift=gift,
             draws=draws.get(line.n, ()),
+            campaigns=tuple(each.campaign for each in line.discounts),
         )
         for line, due, gift in zip(receipt.sales, paid, gifts, strict=True)
     )
@@ -282,7 +283,7 @@ def _earn(
         store=receipt.store,
         channel=receipt.channel,
     )
-    nets = line_nets(receipt, lines, gift_earns=book.policy.gift_earns)
+    nets = line_nets(lines, gift_earns=book.policy.gift_earns)
     return credit(book, receipt, nets, rules=rules, facts=facts, budget_left=budget_left)
 
 

@@ -38,6 +38,7 @@ RECEIPT_KEYS = frozenset(
     {
         "type", "id", "account", "sold_at", "accepted_at", "lines", "offline", "hold_id",
         "held_at", "void_of", "gift_card", "birthday_year", "store", "till", "quote_id", "codes",
+        "identifiers", "payments", "channel", "person",
     }
 )  # fmt: skip
 SALE_KEYS = frozenset({"n", "sku", "qty", "list", "discounts", "amount", "redeem"})
@@ -161,7 +162,7 @@ def _known(document: Mapping[str, Any], keys: frozenset[str], what: str) -> None
 def _feed(history: History, event: Mapping[str, Any]) -> Any:
     kind = event.get("type")
     if kind == "receipt":
-        return history.receive(receipt_from(event), event.get("account"))
+        return history.receive(receipt_from(event), event.get("account"), event.get("person"))
     if kind not in OTHER_KEYS:
         raise ValueError(f"type {kind!r}; known are receipt, {', '.join(OTHER_KEYS)}")
     _known(event, OTHER_KEYS[str(kind)], f"{kind} {event.get('id', '')}")
@@ -207,7 +208,7 @@ def receipt_from(event: Mapping[str, Any]) -> Receipt:
     """
     _known(event, RECEIPT_KEYS, f"receipt {event.get('id', '')}")
     sales, returns = [], []
-    for line in event["lines"]:
+    for line in event.get("lines") or ():
         if "of" in line:
             _known(line, RETURN_KEYS, f"return line {line.get('n')}")
             returns.append(line)
@@ -219,9 +220,12 @@ def receipt_from(event: Mapping[str, Any]) -> Receipt:
     held_at = event.get("held_at")
     plain = {
         key: event[key]
-        for key in ("id", "offline", "hold_id", "quote_id", "void_of", "birthday_year")
+        for key in (
+            "id", "offline", "hold_id", "quote_id", "void_of", "birthday_year", "channel",
+            "payments", "identifiers",
+        )
         if event.get(key) is not None
-    }
+    }  # fmt: skip
     return msgspec.convert(
         {
             **plain,

@@ -508,3 +508,59 @@ def test_a_credit_pays_the_debt_of_its_own_origin_first():
 
     assert [(e.origin, e.points) for e in repaid] == [("C", 10), ("A", 10), ("B", 5)]
     assert balance(history, "C") == (0, 0, 0, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "hours", "refund"), [({}, 0, 5_000), ({}, 24, 0), ({"shares_years": 4}, 0, 0)]
+)
+def test_a_sale_is_returned_by_its_receipt_for_five_years(policy, hours, refund):
+    """Afterwards its line shares are gone, and the return is one without a receipt."""
+    history = shop({"max_late_days": 36_500} | policy)
+    sell(history, "s", 0, 5_000)
+    five_years = 5 * 365 + 1  # One of them is a leap year.
+    result = give_back(history, "r", five_years, "s", hours=hours)
+
+    assert (result.status, result.refund.money) == ("ok", refund)
+
+
+def test_a_return_of_a_forgotten_sale_is_of_a_purchase_of_the_last_days():
+    """As any return without a receipt: the newest purchase that is still out."""
+    history = shop()
+    sell(history, "old", 0, 5_000)
+    sell(history, "new", 6 * 365, 7_000)
+    assert give_back(history, "r", 6 * 365 + 1, "old").refund.money == 7_000
+    assert [line.returned for line in history.settled["old"].lines] == [0]
+
+
+def test_an_account_that_another_brought_along_can_be_unmerged():
+    """A came into C with B; its points go back alone, and later ones stay where they are."""
+    history = shop()
+    for name, account in (("a", "A"), ("b", "B"), ("c", "C")):
+        sell(history, name, 0, 1_000, account=account)
+    history.merge("m", "A", "B", START + DAY)
+    history.merge("n", "B", "C", START + 2 * DAY)
+    history.unmerge("u", "A", START + 3 * DAY)
+
+    assert history.results["u"].status == "ok"
+    assert [balance(history, name)[0] for name in "ABC"] == [10, 20, 20]
+    assert sell(history, "d", 4, 1_000, account="A").account == "A"
+    history.unmerge("v", "B", START + 5 * DAY)
+    assert [balance(history, name)[0] for name in "ABC"] == [20, 10, 10]
+
+
+def test_a_lot_may_ask_for_the_price_of_the_goods():
+    """`price` is the list price of a whole unit, as in `goods`."""
+    history = shop()
+    terms = LotTerms(spendable_on={"price": {"from": 1_000}})
+    grant(history, "g", 0, 5, terms=terms)
+    assert sell(history, "s", 1, 999, points=1).flags == ("OVERDRAFT",)
+    assert sell(history, "t", 1, 1_000, points=1).flags == ()
+
+
+def test_the_same_receipt_of_another_member_is_a_conflict():
+    """Whose it is was said by identifiers, which are a part of the document."""
+    history = shop()
+    line = SaleLine(1, "x", 1000, 500)
+    assert history.receive(receipt("s", 0, line), "A").status == "ok"
+    assert history.receive(receipt("s", 0, line), "A").status == "ok"
+    assert history.receive(receipt("s", 0, line), "B").code == "CONFLICT"
