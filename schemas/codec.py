@@ -14,7 +14,7 @@ door, resolves older versions and is what tests hold our bytes to.
 """
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct as Packing
 from struct import error as packing_error
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from schemas.catalogue import Schema, catalogue
 from schemas.decoding import Read, compile_reader
-from schemas.encoding import OddError, Write, compile_writer
+from schemas.encoding import OddError, Write, Written, compile_writer
 from schemas.faults import first_fault
 
 # As large as the largest topic's max.message.bytes (streams.topics): less would refuse
@@ -88,6 +88,33 @@ class Codec:
         if len(out) > RECORD_BYTES_MAX:
             raise CodecError("TOO_LARGE", f"{record} of {len(out)} bytes")
         return bytes(out)
+
+    def items(self, record: str, field: str) -> Callable[[Iterable[Any]], Written]:
+        """
+        Give the function that writes items of the array *field* of *record*, each by itself.
+
+        What it gives stands for the field in a value to encode, in parts or whole.  The
+        function raises CodecError, UNENCODABLE, as `encode` does.
+        """
+        fields = {each["name"]: each["type"] for each in self._trees[record]["fields"]}
+        tree = fields[field]["items"]
+        write = compile_writer(tree, namespace=self._trees[record]["namespace"])
+
+        def written(values: Iterable[Any]) -> Written:
+            found = Written()
+            for value in values:
+                out = bytearray()
+                try:
+                    write(out, value)
+                except Exception:
+                    fault = first_fault(tree, value)
+                    if fault is None:  # Then it is the writer that is wrong.
+                        raise
+                    raise CodecError("UNENCODABLE", fault) from None
+                found.append(bytes(out))
+            return found
+
+        return written
 
     def decode(
         self, data: bytes | None, record: str, *, bytes_max: int = RECORD_BYTES_MAX

@@ -5,7 +5,8 @@ fastavro writes what it is given: 1.7 becomes 1, True becomes 1, a missing strin
 somewhere inside.  Here a value has exactly the type that the schema says, or is refused.
 
 Values: None, bool, int, str, bytes, list or tuple for arrays, dict for maps, and for a
-record a dict or a struct with the same fields.  In a union of several records, a struct
+record a dict or a struct with the same fields.  An array may also come as `Written`: its
+items as `Codec.items` wrote them, which it copies.  In a union of several records, a struct
 is found by its class's name, and a dict comes as the pair (full name, dict).  Maps are
 written in the order of their keys, so that equal values have equal bytes.
 
@@ -31,6 +32,10 @@ SEVEN_BITS = 0x7F
 # A union's index is written as one byte, and ends here.
 BRANCHES_MAX = 64
 MISSING = object()
+
+
+class Written(list[bytes]):
+    """The items of an array, each written already; for values that seldom change."""
 
 
 class OddError(Exception):
@@ -122,7 +127,12 @@ class _Compiler:
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
         self._names: dict[str, str] = {}
-        self._globals: dict[str, Any] = {"Odd": OddError, "short": SHORT, "zigzag": zigzag}
+        self._globals: dict[str, Any] = {
+            "Odd": OddError,
+            "Written": Written,
+            "short": SHORT,
+            "zigzag": zigzag,
+        }
         self._variables = 0
 
     def of(self, schema: Any) -> Write:
@@ -157,8 +167,11 @@ class _Compiler:
     def _array(self, items: Any, x: str) -> list[str]:
         item = self._variable()
         return [
-            f"if {x}.__class__ is not list and {x}.__class__ is not tuple: raise Odd",
-            f"if {x}:",
+            f"if {x}.__class__ is Written:",
+            f" if {x}: out += zigzag(len({x}))",
+            f" out += b''.join({x})",
+            f"elif {x}.__class__ is not list and {x}.__class__ is not tuple: raise Odd",
+            f"elif {x}:",
             f" out += zigzag(len({x}))",
             f" for {item} in {x}:",
             *_indented(self._lines(items, item), by=2),

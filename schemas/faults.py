@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from schemas.encoding import LONG_MAX, LONG_MIN, MISSING
+from schemas.encoding import LONG_MAX, LONG_MIN, MISSING, Written
 
 PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "null": (type(None),),
@@ -19,7 +19,7 @@ PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "long": (int,),
     "string": (str,),
     "bytes": (bytes,),
-    "array": (list, tuple),
+    "array": (list, tuple, Written),
     "map": (dict,),
 }
 
@@ -48,7 +48,8 @@ class _Walk:
         elif type(value) not in PYTHON_TYPES[kind]:
             yield f"{path}: {kind} expected, not {_shown(value)}"
         elif kind == "array" and isinstance(value, list | tuple):
-            for each in value:
+            # Items that are written already were asked about when they were written.
+            for each in () if isinstance(value, Written) else value:
                 yield from self.faults(schema["items"], each, path)
         elif kind == "map" and isinstance(value, dict):
             for key, each in value.items():

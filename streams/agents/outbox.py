@@ -1,7 +1,5 @@
 """What the stages send, in one place: topic, key, headers and bytes of each kind."""
 
-from msgspec import Struct
-
 from schemas.codec import Codec, CodecError
 from streams.core.notices import Notification
 from streams.core.ownership import Ownership
@@ -20,7 +18,8 @@ from streams.wire.envelopes import (
 from streams.wire.errors import MalformedError
 from streams.wire.headers import event_headers
 from streams.wire.messages import Source
-from streams.wire.outputs import account_bytes, bonus_bytes, notification_bytes, resolution_bytes
+from streams.wire.outputs import bonus_bytes, notification_bytes, resolution_bytes
+from streams.wire.snapshots import SnapshotWriter
 
 
 def source_of(record: Record) -> Source:
@@ -28,12 +27,21 @@ def source_of(record: Record) -> Source:
     return Source(record.topic, record.partition, record.offset)
 
 
-class Outbox(Struct, frozen=True):
-    """Where *stage* puts what it sends; the engine sends it when the batch commits."""
+class Outbox:
+    """
+    Where a stage puts what it sends; the engine sends it when the batch commits.
 
-    stage: str
-    names: Names
-    codec: Codec
+    Args:
+        stage: The stage's name, which outputs carry.
+        names: Of the topics.
+        codec: Of the registry's ids.
+    """
+
+    def __init__(self, stage: str, names: Names, codec: Codec) -> None:
+        self.stage = stage
+        self.names = names
+        self.codec = codec
+        self._snapshots = SnapshotWriter(codec)
 
     def route(self, batch: Batch, key: str, message: Message[RouteBody]) -> None:
         """Send to the registry row of the receipt id *key*."""
@@ -75,7 +83,7 @@ class Outbox(Struct, frozen=True):
             at=snapshot.mark,
             source=source,
         )
-        value = account_bytes(self.codec, snapshot)
+        value = self._snapshots.bytes_of(snapshot)
         batch.emit(self.names.accounts, snapshot.account.encode(), value, headers=headers)
 
     def resolution(self, batch: Batch, ownership: Ownership) -> None:

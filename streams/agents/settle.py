@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.codec import CodecError
+from streams.agents.accounts import Accounts
 from streams.agents.outbox import Outbox, source_of
 from streams.agents.terms import CAMPAIGNS, PRODUCTS, PROGRAMMES, STORES, Terms
 from streams.core import adjustments, status
@@ -68,6 +69,7 @@ class SettleStage:
     def __init__(self, out: Outbox, terms: Terms) -> None:
         self._out = out
         self._terms = terms
+        self._accounts = Accounts()
         self._handlers: Mapping[type, Callable[[Case], None]] = {
             Part: self._part,
             messages.MemberFacts: self._facts,
@@ -88,6 +90,7 @@ class SettleStage:
 
     def __call__(self, batch: Batch) -> None:
         """Decide every record of *batch*."""
+        self._accounts.open(batch)
         for record in batch.records:
             try:
                 case = self._read(batch, record)
@@ -95,6 +98,7 @@ class SettleStage:
                 self._out.letter(batch, record, error)
             else:
                 self._handlers[type(case.command.body)](case)
+        self._accounts.close()
 
     def _read(self, batch: Batch, record: Record) -> Case:
         """
@@ -127,7 +131,7 @@ class SettleStage:
             return
         account = None
         if part.owner.account is not None:
-            account = self._account(case, case.key)
+            account = self._account(case.key)
             if account.merged_into is not None:
                 self._forward(case, account, part.receipt)
                 return
@@ -180,7 +184,7 @@ class SettleStage:
     def _take_record(self, case: Case) -> None:
         body = case.command.body
         assert isinstance(body, messages.ReceiptHandOver)
-        account = ACCOUNTS.get(case.batch, case.key)
+        account = self._accounts.get(case.key)
         if account is not None and account.merged_into is not None:
             self._pass_on(case, account.merged_into)
             return
@@ -202,7 +206,7 @@ class SettleStage:
             # The same date told again has been known since it was first told.
             born = before.born
         after = replace(before, born=born, attributes=attributes)
-        if after != before or ACCOUNTS.get(case.batch, case.key) is None:
+        if after != before or self._accounts.get(case.key) is None:
             self._keep(case, after)
 
     def _claim(self, case: Case) -> None:
@@ -253,7 +257,7 @@ class SettleStage:
 
     def _merge_into(self, case: Case, into: str) -> None:
         """Make the account addressed a pointer to *into*, and hand over what it has."""
-        giver = self._account(case, case.key)
+        giver = self._account(case.key)
         policy = self._terms.policy(case.batch, case.command.at)
         pointer, payload = merge_out(
             giver, case.command.id, case.command.at, into=into, policy=policy
@@ -262,7 +266,7 @@ class SettleStage:
             if giver.merged_into != into:
                 self._answer(case, payload)
             return
-        ACCOUNTS.put(case.batch, case.key, pointer)
+        self._accounts.put(pointer)
         if giver.version:
             self._out.account(case.batch, snapshot(pointer, policy), source=case.source)
             handed: Command = Message(case.command.id, case.command.at, payload, case.source)
@@ -271,7 +275,7 @@ class SettleStage:
     def _hand_over(self, case: Case) -> None:
         payload = case.command.body
         assert isinstance(payload, HandOver)
-        receiver = self._account(case, case.key)
+        receiver = self._account(case.key)
         policy = self._terms.policy(case.batch, payload.at)
         if payload.kind == "unmerge":
             self._keep(case, unmerge_in(receiver, payload))
@@ -294,7 +298,7 @@ class SettleStage:
     def _recall(self, case: Case) -> None:
         body = case.command.body
         assert isinstance(body, messages.Recall)
-        survivor = self._account(case, case.key)
+        survivor = self._account(case.key)
         at = case.command.at
         policy = self._terms.policy(case.batch, at)
         after, payload, result = unmerge_out(
@@ -365,16 +369,16 @@ class SettleStage:
 
     # --- Accounts -----------------------------------------------------------------
 
-    def _account(self, case: Case, name: str) -> Account:
+    def _account(self, name: str) -> Account:
         """Give the account, a new one if need be: nobody has registered a home account yet."""
-        found = ACCOUNTS.get(case.batch, name)
+        found = self._accounts.get(name)
         if found is not None:
             return found
         return Account(name, status="provisional" if is_home(name) else "open")
 
     def _open(self, case: Case) -> Account | None:
         """Give the account addressed; a merged one's command is passed on, and None returned."""
-        account = self._account(case, case.key)
+        account = self._account(case.key)
         if account.merged_into is None:
             return account
         self._pass_on(case, account.merged_into)
@@ -389,7 +393,7 @@ class SettleStage:
 
     def _keep(self, case: Case, account: Account) -> None:
         """Store and publish an account that changed without a posting."""
-        ACCOUNTS.put(case.batch, account.id, account)
+        self._accounts.put(account)
         at = account.mark if account.mark is not None else case.command.at
         policy = self._terms.policy(case.batch, at)
         self._out.account(case.batch, snapshot(account, policy), source=case.source)
@@ -405,7 +409,7 @@ class SettleStage:
         """Store and publish what a decision led to."""
         self._answer(case, result)
         if after is not None and after != before:
-            ACCOUNTS.put(case.batch, after.id, after)
+            self._accounts.put(after)
             self._out.account(case.batch, snapshot(after, policy), source=case.source)
 
     def _answer(self, case: Case, result: Result) -> None:
