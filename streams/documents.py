@@ -424,41 +424,54 @@ def written(node: Node, *, file: str = "", exponent: int = 2, exact: bool = Fals
     """
     programme = is_programme(node)
     if programme:
-        exponent = _own_exponent(node)
-    converter = _Converter(exponent=exponent, exact=exact)
+        exponent = own_exponent(node)
     shape: Shape = PROGRAMME if programme else shape_of(_skeleton(node))
-    converted = converter.value(node, shape, ())
+    return along(node, shape, file=file, exponent=exponent, exact=exact)
+
+
+def along(
+    node: Node, shape: Shape, *, file: str, exponent: int, path: Path = (), exact: bool = False
+) -> Written:
+    """
+    Convert a parsed node along any *shape*; *path* is where it is in its document.
+
+    What could not be converted is among the faults; what the shape refuses is not yet.
+    """
+    converter = _Converter(exponent=exponent, exact=exact)
+    converted = converter.value(node, shape, path)
     return Written(file, converted, tuple(converter.faults), converter.places)
 
 
 def is_programme(node: Node) -> bool:
     """Tell a programme's document from a campaign's: it has `programme` and no `campaign`."""
-    keys = _keys(node)
+    keys = keys_of(node)
     return "programme" in keys and "campaign" not in keys
 
 
-def _keys(node: Node | None) -> dict[str, Node]:
+def keys_of(node: Node | None) -> dict[str, Node]:
+    """Give the values of a map's node by key; nothing for any other node."""
     if not isinstance(node, MappingNode):
         return {}
     return {key.value: each for key, each in node.value if isinstance(key, ScalarNode)}
 
 
-def _own_exponent(node: Node) -> int:
-    written_as = _keys(_keys(node).get("money")).get("exponent")
+def own_exponent(node: Node) -> int:
+    """Read how many digits the money of a programme's document has after the point."""
+    written_as = keys_of(keys_of(node).get("money")).get("exponent")
     text = written_as.value if isinstance(written_as, ScalarNode) else "2"
     return int(text) if text in ("0", "1", "2", "3", "4") else 2
 
 
 def _skeleton(node: Node) -> dict[str, Any]:
     """Show the core just enough to choose the grammar: which effect the campaign has."""
-    return {"gives": _keys(_keys(node).get("gives"))}
+    return {"gives": keys_of(keys_of(node).get("gives"))}
 
 
-def faults_of(document: Written, shape: Shape) -> list[Fault]:
+def faults_of(document: Written, shape: Shape, path: Path = ()) -> list[Fault]:
     """Gather what could not be converted and what the grammar refuses, each place once."""
     found = list(document.faults)
     broken = {fault.path for fault in found}
-    for fault in CHECKER.faults(shape, document.exact):
+    for fault in CHECKER.faults(shape, document.exact, path):
         inside = any(path[: len(fault.path)] == fault.path for path in broken)
         if not (inside and "what is written" in fault.message):
             found.append(fault)
@@ -558,7 +571,7 @@ def check(path: FilePath, programme: Programme | None = None) -> list[Problem]:
     its lane and currency are then not.
     """
     try:
-        texts = nodes(_text_of(path), str(path))
+        texts = nodes(text_of(path), str(path))
         if programme is None and not all(is_programme(node) for node in texts):
             programme = nearest_programme(path)
     except DocumentFileError as error:
@@ -598,11 +611,17 @@ def _of_file(path: FilePath, exponent: int) -> list[Written]:
     exact = path.suffix == ".json"
     return [
         written(node, file=str(path), exponent=exponent, exact=exact)
-        for node in nodes(_text_of(path), str(path))
+        for node in nodes(text_of(path), str(path))
     ]
 
 
-def _text_of(path: FilePath) -> str:
+def text_of(path: FilePath) -> str:
+    """
+    Read a file as text.
+
+    Raises:
+        DocumentFileError: If it can't be read, is too long or not UTF-8.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:

@@ -17,8 +17,8 @@ from streams.core.campaigns import load_campaign
 from streams.core.earning import campaign_rules
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
-from streams.core.policy import LedgerPolicy, ledger_policy
-from streams.core.programme import Programme, load_programme
+from streams.core.policy import LedgerPolicy
+from streams.core.programme import Programme, load_programme, policy_of
 from streams.core.receipt import EpochMs, Receipt
 from streams.engine import Batch, Record, Reference, ReferenceView
 from streams.topics import Names
@@ -217,16 +217,3 @@ class Terms:
                     "campaign skipped", campaign=each.id, version=each.version, error=str(error)
                 )
         return Served(programme, policy_of(programme), CampaignIndex(programme, campaigns))
-
-
-def policy_of(programme: Programme) -> LedgerPolicy:
-    """Give the ledger policy of a programme; its redeemable currency and zone are part of it."""
-    currency = programme.redemption.currency
-    return ledger_policy(
-        programme.ledger,
-        zone=programme.zone,
-        currency=currency,
-        point_value=programme.points[currency].value,
-        classes=programme.redemption.classes,
-        gift_earns=programme.earn_on == "net",
-    )

@@ -34,6 +34,7 @@ VERBS = {
     "tail": "Print the records of a topic, decoded.",
     "reconcile": "Check the books from the topics alone.",
     "config": "Show the settings.",
+    "scenario": "Run stories of a shop through the core.",
     "vectors": "Run worked examples through the core.",
     "bench": "Run a benchmark.",
 }

@@ -31,7 +31,7 @@ from streams.core.grammar import (
     Whole,
     Word,
 )
-from streams.core.policy import PolicyError, ledger_policy
+from streams.core.policy import LedgerPolicy, PolicyError, ledger_policy
 from streams.core.receipt import EpochMs, Money
 from streams.core.runs import instant
 
@@ -256,6 +256,19 @@ def load_programme(document: Mapping[str, Any]) -> Programme:
         ledger=dict(document.get("ledger", {})),
         document=dict(document),
         **given,
+    )
+
+
+def policy_of(programme: Programme) -> LedgerPolicy:
+    """Give the ledger policy of a programme; its redeemable currency and zone are part of it."""
+    currency = programme.redemption.currency
+    return ledger_policy(
+        programme.ledger,
+        zone=programme.zone,
+        currency=currency,
+        point_value=programme.points[currency].value,
+        classes=programme.redemption.classes,
+        gift_earns=programme.earn_on == "net",
     )
 
 
