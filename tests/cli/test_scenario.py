@@ -48,20 +48,20 @@ def test_a_refusal_that_nobody_expected_is_a_difference(call, written):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "place", "hint"),
+    ("slip", "place", "hint"),
     [
-        ("sale: S1", "sal: S1", ":24:5:", "did you mean sale?"),
-        ("earned: 120", "earnd: 120", ":30:7:", "did you mean earned?"),
-        ("price: 1.20", "price: 120", ":18:17:", "write 120.00 or 1.20"),
-        ("title: A", "titel: A", ":2:1:", "did you mean title?"),
-        ("lane: base", "lane: bas", ":14:11:", "did you mean base?"),
-        ("clawback: unlimited", "clawback: none", ":8:22:", "known here: unlimited"),
-        ("of: S1, line: 1", "off: S1, line: 1", ":39:10:", "did you mean of?"),
+        (("sale: S1", "sal: S1"), ":24:5:", "did you mean sale?"),
+        (("earned: 120", "earnd: 120"), ":30:7:", "did you mean earned?"),
+        (("price: 1.20", "price: 120"), ":18:17:", "write 120.00 or 1.20"),
+        (("title: A", "titel: A"), ":2:1:", "did you mean title?"),
+        (("lane: base", "lane: bas"), ":14:11:", "did you mean base?"),
+        (("clawback: unlimited", "clawback: none"), ":8:22:", "known here: unlimited"),
+        (("of: S1, line: 1", "off: S1, line: 1"), ":39:10:", "did you mean of?"),
     ],
 )
-def test_a_slip_is_told_with_its_place_and_what_was_meant(call, written, old, new, place, hint):
+def test_a_slip_is_told_with_its_place_and_what_was_meant(call, written, slip, place, hint):
     """By `check`, which runs nothing, as by `run`."""
-    path = written((old, new))
+    path = written(slip)
     for verb in ("check", "run"):
         ended = call("scenario", verb, path)
         assert ended.code == 1
