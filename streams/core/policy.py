@@ -16,6 +16,9 @@ from streams.core.receipt import Money, Points
 
 MONTHS_MOST = 1_200
 YEARS_MOST = 100
+BOUNDED = (
+    "no_receipt_days", "max_late_days", "skew_minutes", "park_days", "adjust_limit", "store_float",
+)  # fmt: skip
 DAYS_MOST = 36_600  # A hundred years; beyond it a date leaves the calendar.
 
 
@@ -79,6 +82,8 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         adjust_limit: Above this an adjustment needs an approver.
         gift_earns: Whether money paid by gift card earns points.
         surplus_expiry: Term of the lot in which an overdraft comes back.
+        offline_unknown: What a store that is offline gives a member it can't find.
+        store_float: Minor units that it may redeem for them, where it may.
         classes: The spending order.
     """
 
@@ -100,6 +105,8 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     limit_on_return: Literal["release", "keep"] = "release"
     gift_earns: bool = False
     surplus_expiry: dict[str, object] = field(default_factory=lambda: {"months": 12})
+    offline_unknown: Literal["earn_only", "store_float"] = "earn_only"
+    store_float: Money = 0
     tier: TierPolicy | None = None
     classes: tuple[str, ...] = ("specific", "birthday", "regular")
 
@@ -131,7 +138,7 @@ def _fault(policy: LedgerPolicy) -> str | None:
         return str(error)
     if policy.point_value < 1:
         return f"point_value is {policy.point_value}; a point is worth 1 minor unit or more"
-    for key in ("no_receipt_days", "max_late_days", "skew_minutes", "park_days", "adjust_limit"):
+    for key in BOUNDED:
         value = getattr(policy, key)
         if value < 0 or (key.endswith("_days") and value > DAYS_MOST):
             return f"{key} is {value}; write 0 to {DAYS_MOST}"

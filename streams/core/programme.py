@@ -82,6 +82,8 @@ LEDGER = Record(
         "shares_years": Whole("count", 1, 100),
         "adjust_limit": Whole("points"),
         "gift_earns": Flag(),
+        "offline_unknown": Word(("earn_only", "store_float")),
+        "store_float": Whole("money"),
         "budget_short": Word(("partial", "nothing")),
         "budget_on_return": Word(("release", "keep")),
         "limit_on_return": Word(("release", "keep")),

@@ -9,6 +9,7 @@ where.  Each struct has the fields of the Avro record of its name.
 from msgspec import Struct
 
 from streams.core.account import Born, TierFloor
+from streams.core.holds import Allocation, Takes
 from streams.core.receipt import Attribute, EpochMs, Points, Receipt
 
 
@@ -162,22 +163,6 @@ class Offer(Struct, frozen=True):
 
     campaign: str
     until: EpochMs | None = None
-
-
-class Allocation(Struct, frozen=True):
-    """Points of one lot held for one line."""
-
-    line: int
-    lot: str
-    points: Points
-
-
-class Takes(Struct, frozen=True):
-    """What a quote takes from the limits and budget of a campaign."""
-
-    campaign: str
-    uses: int
-    amount: int
 
 
 class ConfirmedHold(Struct, frozen=True):
