@@ -54,7 +54,7 @@ def claw(
             due = min(award.points, max(award.clawed, _due(book, original, award, rules)))
             step = due - award.clawed
             if step:
-                _take(book, award, step)
+                take(book, award, step)
                 _release(book, original, award, step, whole=due == award.points)
                 award = replace(award, clawed=due)  # noqa: PLW2901 - the award as it is now.
             if by_share:
@@ -131,7 +131,7 @@ def _kept(book: Book, original: SettledReceipt, award: Award, rules: Rules) -> P
     )
 
 
-def _take(book: Book, award: Award, step: Points) -> None:
+def take(book: Book, award: Award, step: Points) -> None:
     """Take *step* from the lot of *award*, and by the policy what it can't give."""
     policy, at = book.policy, book.at
     lot = book.lots.get(award.lot)

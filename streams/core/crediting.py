@@ -15,6 +15,7 @@ from streams.core.calendar import dates
 from streams.core.ids import lot_id
 from streams.core.limits import count, counter_key, headroom
 from streams.core.lots import Lot, condition_text
+from streams.core.precedence import Precedence
 from streams.core.receipt import Points, Receipt
 from streams.core.settled import Award, SettledLine
 
@@ -51,12 +52,14 @@ def credit(
     rules: Rules,
     facts: Facts,
     budget_left: BudgetLeft,
+    precedence: Precedence | None = None,
 ) -> tuple[Award, ...]:
     """
     Post the accruals of *receipt* in rule order.
 
     A budget that leaves less than a rule pays is paid out, or not touched, as the
-    policy says; a rule that pays nothing leaves no trace.
+    policy says; a rule that pays nothing leaves no trace.  With *precedence* later events
+    give way where a limit is short.
     """
     counters = {counter_key(each): each for each in book.account.counters}
     zone = book.policy.zone
@@ -69,6 +72,9 @@ def credit(
             receipt.sold_at,
             zone=zone,
             birthday_key=facts.birthday_year,
+            free=None
+            if precedence is None
+            else lambda limit: precedence.spared(rule, limit, facts.birthday_year),
         )
 
     awards = []
@@ -76,6 +82,8 @@ def credit(
         accrual = _within_budget(book, paid, budget_left)
         if accrual is not None:
             awards.append(_award(book, receipt, accrual, facts))
+            if precedence is not None:
+                precedence.give_way(awards[-1])
             _note(book, awards[-1], room)
     return tuple(awards)
 

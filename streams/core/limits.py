@@ -4,17 +4,17 @@ Counters live in the account and count in log order: the first document in the
 log wins.  Periods are calendar periods in the programme's zone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.account import Counter
+from streams.core.account import Account, Counter
 from streams.core.accrual import Headroom, Limit
 from streams.core.calendar import DAY_MS, CalendarError, local_date, midnight, months_on
 from streams.core.policy import LedgerPolicy
-from streams.core.receipt import EpochMs, Points
+from streams.core.receipt import EpochMs, Points, Receipt
 
 CounterKey = tuple[str, str, str, str]
 # A counter outlives its period by this many times the lateness of a receipt: a sale of
@@ -61,25 +61,45 @@ def headroom(
     *,
     zone: str,
     birthday_key: int | None,
+    free: Callable[[Limit], tuple[int, Points]] | None = None,
 ) -> Headroom:
-    """Give what the counters leave to *rule* at *at*; the smallest remainder binds."""
+    """
+    Give what the counters leave to *rule* at *at*; the smallest remainder binds.
+
+    *free* says of a limit which uses and points are to be left out of account.
+    """
     uses: int | None = None
     points: Points | None = None
     for limit in limits:
-        key = birthday_key if limit.key is None else limit.key
-        period = period_of(limit.per, at, zone, birthday_key=key)
-        counted = [
-            each
-            for each in counters
-            if each.rule == rule and each.per == period.per and each.key == period.key
-        ]
+        used, given = counted(counters, rule, limit, at, zone=zone, birthday_key=birthday_key)
+        spared_uses, spared_points = (0, 0) if free is None else free(limit)
         if limit.uses is not None:
-            left = max(0, limit.uses - sum(each.uses for each in counted))
+            left = max(0, limit.uses + spared_uses - used)
             uses = left if uses is None else min(uses, left)
         if limit.points is not None:
-            left = max(0, limit.points - sum(each.points for each in counted))
+            left = max(0, limit.points + spared_points - given)
             points = left if points is None else min(points, left)
     return Headroom(uses, points)
+
+
+def counted(
+    counters: Sequence[Counter],
+    rule: str,
+    limit: Limit,
+    at: EpochMs,
+    *,
+    zone: str,
+    birthday_key: int | None,
+) -> tuple[int, Points]:
+    """Sum the uses and points of *rule*, over all origins, in the period of *limit* at *at*."""
+    key = birthday_key if limit.key is None else limit.key
+    period = period_of(limit.per, at, zone, birthday_key=key)
+    own = [
+        each
+        for each in counters
+        if each.rule == rule and each.per == period.per and each.key == period.key
+    ]
+    return sum(each.uses for each in own), sum(each.points for each in own)
 
 
 def count(
@@ -137,3 +157,22 @@ def current(
         for key in sorted(merged)
         if merged[key].ends_at is None or (merged[key].ends_at or 0) >= oldest
     )
+
+
+def rivals_of(receipt: Receipt, account: Account, policy: LedgerPolicy) -> tuple[str, ...]:
+    """
+    List the documents that may have used limits which *receipt* comes before.
+
+    There are none where the log decides, or where no event is later.
+    """
+    late = account.mark is not None and receipt.sold_at < account.mark
+    if policy.limit_first == "log" or not late or not receipt.sales:
+        return ()
+    rules = {
+        each.rule
+        for each in account.counters
+        if each.per == "birthday"
+        or each.key == period_of(each.per, receipt.sold_at, policy.zone).key
+    }
+    found = {lot.document: None for lot in account.lots if lot.rule in rules}
+    return tuple(each for each in found if each != receipt.id)

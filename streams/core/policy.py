@@ -80,6 +80,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         park_days: How long a return waits for its sale, × 24 h.
         shares_years: After so many years a return of a sale counts as one without a receipt.
         adjust_limit: Above this an adjustment needs an approver.
+        limit_first: Whether the first in the log or the earliest event uses up a limit.
         gift_earns: Whether money paid by gift card earns points.
         surplus_expiry: Term of the lot in which an overdraft comes back.
         offline_unknown: What a store that is offline gives a member it can't find.
@@ -103,6 +104,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     budget_short: Literal["partial", "nothing"] = "partial"
     budget_on_return: Literal["release", "keep"] = "release"
     limit_on_return: Literal["release", "keep"] = "release"
+    limit_first: Literal["log", "event"] = "log"
     gift_earns: bool = False
     surplus_expiry: dict[str, object] = field(default_factory=lambda: {"months": 12})
     offline_unknown: Literal["earn_only", "store_float"] = "earn_only"

@@ -87,6 +87,7 @@ LEDGER = Record(
         "budget_short": Word(("partial", "nothing")),
         "budget_on_return": Word(("release", "keep")),
         "limit_on_return": Word(("release", "keep")),
+        "limit_first": Word(("log", "event")),
         "surplus_expiry": EXPIRY,
         "tier": TIER,
         "classes": Listing(NAME, 1, 10),

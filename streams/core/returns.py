@@ -17,6 +17,7 @@ from streams.core.allocation import cum
 from streams.core.book import Book
 from streams.core.calendar import DAY_MS, MONTHS, dates, local_date, months_on
 from streams.core.ids import reissued_id
+from streams.core.limits import rivals_of
 from streams.core.lots import Lot, end_of
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import Money, Points, Receipt, ReturnLine, Thousandths
@@ -78,6 +79,8 @@ def originals_of(
         for sale in account.recent:
             if oldest <= sale.sold_at <= receipt.sold_at:
                 wanted[sale.receipt] = None
+    if account is not None:
+        wanted |= dict.fromkeys(rivals_of(receipt, account, policy))
     return tuple(wanted)
 
 

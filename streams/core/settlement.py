@@ -21,7 +21,9 @@ from streams.core.crediting import BudgetLeft, credit, line_nets, unlimited
 from streams.core.digest import receipt_digest
 from streams.core.events import events_of
 from streams.core.ids import result_id
+from streams.core.limits import rivals_of
 from streams.core.policy import LedgerPolicy
+from streams.core.precedence import Precedence
 from streams.core.qualifying import by_day, with_return, with_sale
 from streams.core.receipt import Points, Receipt
 from streams.core.redemption import Describe, attributes_of, redeem
@@ -110,7 +112,11 @@ def settle_receipt(
     lines = sold_lines(receipt, policy, draws)
     after = _remember(book, receipt, lines, given, known)
     tier = tier_at(_tier_basis(account, after, policy), receipt.sold_at, policy)
-    awards = _earn(book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left)
+    precedence = Precedence(book, receipt, known) if rivals_of(receipt, account, policy) else None
+    awards = _earn(
+        book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left,
+        precedence=precedence,
+    )  # fmt: skip
     book.expire(book.credited())
 
     closed = by_day(book.close(after), policy)
@@ -137,6 +143,7 @@ def settle_receipt(
     changed = dict.fromkeys(piece.original for piece in found.pieces)
     if receipt.void_of is not None:
         changed[receipt.void_of] = None
+    changed |= {} if precedence is None else precedence.changed
     return Settlement(
         closed,
         result,
@@ -264,6 +271,7 @@ def _earn(
     tier: str | None,
     rules: Rules,
     budget_left: BudgetLeft,
+    precedence: Precedence | None,
 ) -> tuple[Award, ...]:
     account = book.account
     if not lines or book.final:
@@ -284,7 +292,10 @@ def _earn(
         channel=receipt.channel,
     )
     nets = line_nets(lines, gift_earns=book.policy.gift_earns)
-    return credit(book, receipt, nets, rules=rules, facts=facts, budget_left=budget_left)
+    return credit(
+        book, receipt, nets, rules=rules, facts=facts, budget_left=budget_left,
+        precedence=precedence,
+    )  # fmt: skip
 
 
 def _line_results(

@@ -564,3 +564,68 @@ def test_the_same_receipt_of_another_member_is_a_conflict():
     assert history.receive(receipt("s", 0, line), "A").status == "ok"
     assert history.receive(receipt("s", 0, line), "A").status == "ok"
     assert history.receive(receipt("s", 0, line), "B").code == "CONFLICT"
+
+
+ONCE = {**ALL, "limit": {"per": "day", "uses": 1}}
+CAPPED = {**ALL, "limit": {"per": "day", "points": 100}}
+
+
+def paid_in_log_order(first, rule, *sales):
+    """Sell (hour, amount) in the order of the log; give the active points of each sale's lot."""
+    history = shop({"limit_first": first}, rule)
+    for number, (hours, amount) in enumerate(sales):
+        sell(history, f"s{number}", 0, amount, hours=hours)
+    lots = {lot.document: lot.remaining for lot in history.account("A").lots}
+    return history, [lots.get(f"s{number}", 0) for number in range(len(sales))]
+
+
+@pytest.mark.parametrize(
+    ("rule", "first", "paid"),
+    [
+        (ONCE, "log", [50, 0]),
+        (ONCE, "event", [0, 30]),
+        (CAPPED, "log", [50, 30]),
+        (CAPPED, "event", [50, 30]),
+    ],
+)
+def test_a_late_receipt_takes_what_is_left_or_its_place_in_time(rule, first, paid):
+    """The later event gives way where the programme lets the earliest one win."""
+    history, found = paid_in_log_order(first, rule, (5, 5_000), (2, 3_000))
+    assert found == paid
+    assert balance(history) == (sum(paid), 0, 0, 0, sum(paid))
+
+
+def test_the_latest_events_give_way_first_and_no_more_than_they_must():
+    """A cap of 100: of 60 at five and 40 at eight, a sale of 70 at two leaves 30."""
+    history, paid = paid_in_log_order("event", CAPPED, (5, 6_000), (8, 4_000), (2, 7_000))
+    assert paid == [30, 0, 70]
+    assert sell(history, "more", 0, 1_000, hours=9).rules == ()
+
+
+def test_a_return_after_an_award_gave_way_claws_what_is_left_of_it():
+    """30 of 60 points are left: half of the goods take 15, all of them 30."""
+    history, _ = paid_in_log_order("event", CAPPED, (5, 6_000), (2, 7_000))
+    assert balance(history)[0] == 100
+    give_back(history, "r", 1, "s0", qty=500)
+    assert balance(history)[0] == 85
+    give_back(history, "q", 1, "s0", qty=500)
+    assert balance(history)[0] == 70
+
+
+def test_an_earlier_event_of_another_day_takes_nothing():
+    """Each day has its own limit, and equal instants keep the order of the log."""
+    assert paid_in_log_order("event", ONCE, (20, 5_000), (-12, 3_000))[1] == [50, 30]
+    assert paid_in_log_order("event", ONCE, (5, 5_000), (5, 3_000))[1] == [50, 0]
+
+
+def test_points_spent_before_they_gave_way_are_owed():
+    """Compensation is a clawback: what the lot can't give becomes debt."""
+    history = shop({"limit_first": "event"}, ONCE)
+    sell(history, "s", 0, 5_000, hours=5)
+    sell(history, "t", 0, 6_000, points=50, hours=6)
+    late = sell(history, "u", 0, 3_000, hours=2)
+
+    assert [(each.kind, each.points) for each in late.entries] == [
+        ("accrual", 30), ("debt", 50)
+    ]  # fmt: skip
+    assert balance(history) == (30, 0, 0, 50, 0)

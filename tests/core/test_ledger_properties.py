@@ -56,6 +56,7 @@ policies = st.fixed_dictionaries(
         "budget_short": st.sampled_from(["partial", "nothing"]),
         "budget_on_return": st.sampled_from(["release", "keep"]),
         "limit_on_return": st.sampled_from(["release", "keep"]),
+        "limit_first": st.sampled_from(["log", "log", "event"]),
         "gift_earns": st.booleans(),
         "tier": st.sampled_from(
             [
