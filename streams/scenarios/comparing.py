@@ -30,6 +30,7 @@ from streams.scenarios.playing import Played, Player, lots_of
 
 NEVER = "never"
 NOTHING = "nothing"
+NO_TIER = "none"
 OFFICE_VERBS = ("adjust", "merge", "unmerge", "block", "open", "close", "erase")
 TILL_VERBS = ("sale", "return", "exchange", "void")
 
@@ -142,7 +143,7 @@ class Comparison:
             return {
                 **{name: 0 if each is None else getattr(each, name) for name in names},
                 "currency": currency,
-                "tier": tier_at(found, found.mark or 0, world.policy),
+                "tier": tier_at(found, found.mark or 0, world.policy) or NO_TIER,
                 "status": found.status,
                 "version": found.version,
             }
@@ -346,7 +347,7 @@ def _document(results: Sequence[Result]) -> dict[str, Any]:
             "points": sum(each.refund.points for each in results),
         },
         "flags": [flag for each in results for flag in each.flags],
-        "tier": next((each.tier for each in results if each.tier), None),
+        "tier": next((each.tier for each in results if each.tier), NO_TIER),
     }
 
 

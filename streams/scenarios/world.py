@@ -231,8 +231,6 @@ class World:
         """Open, block, close or erase an account."""
         self.history.set_status(change)
         self._answered(change.id)
-        if change.status == "erased":
-            self._forget(change.account)
 
     def merge(self, document: str, giver: str, into: str, at: EpochMs) -> None:
         """Merge one account into another."""
@@ -331,12 +329,6 @@ class World:
         if name not in accounts:
             accounts[name] = Account(name, status="provisional" if is_home(name) else "open")
         return self.history.account(name)
-
-    def _forget(self, account: str) -> None:
-        """Delete the digests of an erased member."""
-        for digest, owned in list(self.owners.items()):
-            if any(each.account == account for each in owned.intervals):
-                del self.owners[digest]
 
     # --- Quotes -----------------------------------------------------------------------
 
