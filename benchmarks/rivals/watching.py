@@ -1,17 +1,19 @@
 """What can be seen from outside: how much is visible in a topic, when, and at what cost."""
 
+import contextlib
 import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import Struct
 
 from benchmarks.rivals.job import PARTITIONS, sent_at
 
 LOOK_S = 0.1
+TRIES = 100
 PATIENCE_S = 240.0
 """Without progress for so long a rival is given up."""
 
@@ -41,6 +43,10 @@ class Topics:
         asked = [NewTopic(name, partitions, 1, config={"retention.ms": "-1"}) for name in names]
         for made in self._admin.create_topics(asked).values():
             made.result()
+        for name in names:
+            # Without it a client that has heard of other topics doesn't ask for this one.
+            while not self._reader.list_topics(name, timeout=20).topics[name].partitions:
+                time.sleep(LOOK_S)
 
     def like(self, *parts: str) -> list[str]:
         """Give the topics whose names hold all *parts*."""
@@ -58,7 +64,12 @@ class Topics:
         # The admin client would do it in one call, but goes on asking for the leaders of
         # topics that are gone.
         places = [TopicPartition(name, each) for name in names for each in range(PARTITIONS)]
-        return sum(self._reader.get_watermark_offsets(each, timeout=60)[1] for each in places)
+        for _ in range(TRIES):
+            with contextlib.suppress(KafkaException):
+                return sum(self._reader.get_watermark_offsets(each, 20)[1] for each in places)
+            # Its leaders aren't known yet.
+            time.sleep(LOOK_S)
+        raise RuntimeError(f"the broker doesn't say where {names} end")
 
     def counts(self, changelog: str) -> int:
         """Add up the counts that *changelog* ends with."""

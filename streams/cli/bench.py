@@ -20,13 +20,14 @@ class Measure(Struct, frozen=True):
     One measured figure.
 
     Attributes:
+        value: What was measured; None where it could not be, and then the goal says why.
         baseline: What was measured beside it in the same run; None where nothing was.
         ratio: value ÷ baseline, or its inverse where less is better.
         goal: What it should be, in words; None where there is no goal.
         met: Whether the goal is met; None where there is none.
     """
 
-    value: float
+    value: float | None
     unit: str
     baseline: float | None = None
     ratio: float | None = None

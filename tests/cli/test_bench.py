@@ -11,6 +11,7 @@ def run(*, quick):
     return {
         "speed": {"value": 12.5, "unit": "µs", "baseline": 25.0, "ratio": 2.0,
                   "goal": "2× or more", "met": quick},
+        "rival": {"value": None, "unit": "µs", "goal": "not measured: it is not here"},
     }
 '''
 
@@ -34,7 +35,15 @@ def test_the_last_line_is_one_object(call):
             "ratio": 2.0,
             "goal": "2× or more",
             "met": True,
-        }
+        },
+        "rival": {
+            "value": None,
+            "unit": "µs",
+            "baseline": None,
+            "ratio": None,
+            "goal": "not measured: it is not here",
+            "met": None,
+        },
     }
 
 
