@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import faust
+import mode.loop
 
 from benchmarks.rivals.job import PARTITIONS, counted, passed_on
 
 
 def main(brokers: str, source: str, out: str, name: str, folder: str) -> None:
     """Run until SIGTERM."""
+    # As `faust --loop uvloop worker` does.
+    mode.loop.use("uvloop")
     Path(folder).mkdir(parents=True, exist_ok=True)
     app: Any = faust.App(
         name,
