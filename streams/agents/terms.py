@@ -14,7 +14,7 @@ from msgspec import Struct
 from schemas.codec import Codec, CodecError
 from streams.core.accrual import Accrual, Facts, LineNet, Room, Rules
 from streams.core.campaigns import load_campaign
-from streams.core.earning import campaign_rules
+from streams.core.earning import Earning
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
 from streams.core.policy import LedgerPolicy
@@ -49,7 +49,7 @@ class Served(Struct, frozen=True):
 
     programme: Programme
     policy: LedgerPolicy
-    index: CampaignIndex
+    earning: Earning
 
 
 class Timeline(Struct, frozen=True):
@@ -144,8 +144,7 @@ class Terms:
             def product(sku: str) -> Mapping[str, Any]:
                 return self.product(batch, sku, at)
 
-            asked = campaign_rules(served.programme, served.index, product, store)
-            return asked(facts, lines, at, room)
+            return served.earning.rules(product, store)(facts, lines, at, room)
 
         return rules
 
@@ -216,4 +215,5 @@ class Terms:
                 log.warning(
                     "campaign skipped", campaign=each.id, version=each.version, error=str(error)
                 )
-        return Served(programme, policy_of(programme), CampaignIndex(programme, campaigns))
+        earning = Earning(programme, CampaignIndex(programme, campaigns))
+        return Served(programme, policy_of(programme), earning)

@@ -192,23 +192,38 @@ def award(claims: Claims, bases: Sequence[int]) -> tuple[tuple[Earner, int, tupl
     Points are rounded once a campaign, cut by its limits, then spread over its lines
     by base (multipliers: by basic points).  A campaign may award 0.
     """
+    found = awarded([(earner, earner.left, lines) for earner, lines in claims], bases)
+    return tuple((earner, points, shares) for earner, points, _, shares, _ in found)
+
+
+def awarded(
+    claims: Sequence[tuple[Earner, int | None, tuple[int, ...]]], bases: Sequence[int]
+) -> list[tuple[Earner, int, tuple[int, ...], tuple[int, ...], list[int]]]:
+    """
+    Give for each claim, in their order, its earner, points, lines, shares and their weights.
+
+    A claim is a campaign, what its counters leave, and its lines; see `award`.
+    """
     basic: dict[tuple[str, int], int] = {}
-    awards: dict[int, tuple[Earner, int, tuple[int, ...]]] = {}
-    for at in sorted(range(len(claims)), key=lambda each: claims[each][0].lane):
-        earner, lines = claims[at]
-        weights = [bases[line] for line in lines]
+    first = [at for at, claim in enumerate(claims) if claim[0].lane == 0]
+    rest = [at for at, claim in enumerate(claims) if claim[0].lane != 0]
+    awards = {}
+    for at in (*first, *rest):
+        earner, left, lines = claims[at]
         if earner.kind == "times":
             weights = [basic.get((earner.currency, line), 0) for line in lines]
-        points = _awarded(earner, sum(weights))
+        else:
+            weights = [bases[line] for line in lines]
+        points = _awarded(earner, left, sum(weights))
         shares = spread(points, weights)
-        awards[at] = (earner, points, shares)
+        awards[at] = (earner, points, lines, shares, weights)
         if earner.lane == 0:
             for line, share in zip(lines, shares, strict=True):
                 basic[earner.currency, line] = share
-    return tuple(awards[at] for at in range(len(claims)))
+    return [awards[at] for at in range(len(claims))]
 
 
-def _awarded(earner: Earner, base: int) -> int:
+def _awarded(earner: Earner, left: int | None, base: int) -> int:
     if earner.kind == "per":
         points = base // earner.per * earner.points
     elif earner.kind == "points":
@@ -216,8 +231,8 @@ def _awarded(earner: Earner, base: int) -> int:
     else:
         points = half_up(base * earner.points, earner.per)
     due = points if earner.cap is None else min(points, earner.cap)
-    if earner.left is not None and due > earner.left:
-        return 0 if earner.skip else earner.left
+    if left is not None and due > left:
+        return 0 if earner.skip else left
     return due
 
 

@@ -35,6 +35,8 @@ def spread(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     Raises:
         ValueError: If *total* or a weight is negative, or there is nothing to divide over.
     """
+    if len(weights) == 1 and total >= 0 and weights[0] > 0:
+        return (total,)
     whole = sum(weights)
     if whole == 0 and total == 0:
         return (0,) * len(weights)

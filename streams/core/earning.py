@@ -5,13 +5,15 @@ which lines, the thresholds are read on the printed nets, `accrual_choice`
 chooses the claims, and what it awards becomes one `Accrual` a campaign.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from math import lcm
 from typing import Any
 
 from msgspec.structs import replace
 
 from streams.core.accrual import Accrual, Facts, Limit, LineNet, Room, Rules
-from streams.core.accrual_choice import Claim, Earner, award, choose
+from streams.core.accrual_choice import Earner, awarded, choose
 from streams.core.allocation import half_up
 from streams.core.campaigns import (
     Campaign,
@@ -21,98 +23,182 @@ from streams.core.campaigns import (
     PointsTimes,
 )
 from streams.core.conditions import Birth, birthday_year
-from streams.core.masks import bits
+from streams.core.lanes import Offer, Rate, places, plain_claims, rate_of
 from streams.core.matching import CampaignIndex, GoodsLine, Match, Occasion, member_attributes
 from streams.core.programme import Programme
-from streams.core.receipt import EpochMs, Money
+from streams.core.receipt import EpochMs, Money, Points
 
 WHOLE_BP = 10_000
 UNIT_QUANTITY = 1_000  # Thousandths of the unit that a price is for.
 
 Describe = Callable[[str], Mapping[str, Any]]
-ByLine = tuple[tuple[int, int], ...]  # A figure by position of the line.
+ByLine = tuple[tuple[int, int], ...]  # A figure by number of the line.
+
+
+class Earning:
+    """
+    The accrual campaigns of a programme, as the ledger's rules; what they share is kept.
+
+    Args:
+        programme: Of the campaigns in *index*.
+        index: Campaigns as of any sale.
+    """
+
+    def __init__(self, programme: Programme, index: CampaignIndex) -> None:
+        self.programme = programme
+        self.index = index
+        # A multiple of all that effects are counted by.
+        self._scale = lcm(100, *(WHOLE_BP * each.unit for each in programme.points.values()))
+        self._rates: dict[tuple[str, int], Rate] = {}
+
+    def rate(self, campaign: Campaign) -> Rate:
+        """See *campaign* as it is on every receipt."""
+        key = campaign.campaign, campaign.version
+        known = self._rates.get(key)
+        if known is None:
+            earner = earner_of(self.programme, campaign, (), None)
+            known = rate_of(earner, self._scale, wary=bool(campaign.not_with))
+            self._rates[key] = known
+        return known
+
+    def rules(self, product: Describe, store: Mapping[str, Any]) -> Rules:
+        """
+        Make the rules of one place.
+
+        Args:
+            product: Attributes of a product by sku as of the sale; empty where unknown.
+            store: Attributes of the place.
+        """
+
+        def rules(
+            facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
+        ) -> tuple[Accrual, ...]:
+            goods = _goods(lines, product)
+            matches = self.index.matches(
+                _occasion(self.programme, facts, goods, at, store), "accrual"
+            )
+            if not matches:
+                return ()
+            return _Sale(self, facts, lines, at, room).accruals(matches)
+
+        return rules
 
 
 def campaign_rules(
     programme: Programme, index: CampaignIndex, product: Describe, store: Mapping[str, Any]
 ) -> Rules:
-    """
-    Make the ledger's rules of the compiled campaigns.
+    """Make the ledger's rules of compiled campaigns for one place; see `Earning`."""
+    return Earning(programme, index).rules(product, store)
 
-    Args:
-        programme: Of the campaigns in *index*.
-        index: Campaigns as of the sale.
-        product: Attributes of a product by sku as of the sale; empty where unknown.
-        store: Attributes of the place.
-    """
 
-    def rules(
-        facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
-    ) -> tuple[Accrual, ...]:
-        matches = index.matches(
-            _occasion(programme, facts, _goods(lines, product), at, store), "accrual"
-        )
-        if not matches:
-            return ()
-        on_net = programme.earn_on == "net"
-        bases = [line.amount if on_net else line.net for line in lines]
-        earners = _earners(
-            programme,
-            matches,
-            lines,
-            bases,
-            room,
-            key_of=lambda campaign: _birthday_key(programme, campaign, facts, at),
-        )
-        if any(line.campaigns for line in lines):
-            earners = _beside_discounts(index, at, lines, earners)
-        choice = choose(earners, bases, nodes=programme.nodes)
+class _Sale:
+    """The lines of one receipt, and what the campaigns that match them pay."""
+
+    def __init__(
+        self,
+        earning: Earning,
+        facts: Facts,
+        lines: Sequence[LineNet],
+        at: EpochMs,
+        room: Room,
+    ) -> None:
+        self.earning = earning
+        self.facts = facts
+        self.lines = lines
+        self.at = at
+        self.room = room
+        on_net = earning.programme.earn_on == "net"
+        self.bases = [line.amount if on_net else line.net for line in lines]
+        earning_lines = discounted = 0
+        for place, line in enumerate(lines):
+            if self.bases[place] > 0:
+                earning_lines |= 1 << place
+            if line.discounted:
+                discounted |= 1 << place
+        self.earning_lines, self.discounted = earning_lines, discounted
+
+    def accruals(self, matches: Sequence[Match]) -> tuple[Accrual, ...]:
+        """Choose among *matches*, and pay."""
+        if any(line.campaigns for line in self.lines):
+            matches = _beside_discounts(self.earning.index, self.at, self.lines, matches)
         campaigns = {match.campaign.campaign: match.campaign for match in matches}
-        return tuple(
-            _accrual(
-                campaigns[earner.id],
-                points,
-                tuple((lines[line].n, share) for line, share in shares),
-                tuple((lines[line].n, weight) for line, weight in weights),
-                _birthday_key(programme, campaigns[earner.id], facts, at),
-            )
-            for earner, points, shares, weights in _awards(choice.claims, bases)
-            if points > 0
+        offers = self._offers(matches)
+        claims = plain_claims(offers, self.bases)
+        if claims is not None:
+            claimed = [(rate.earner, left, places(mask)) for rate, mask, left in claims]
+        else:
+            claimed = self._weighed(offers, campaigns)
+        numbers = [line.n for line in self.lines]
+        found = []
+        for earner, points, own, shares, weights in awarded(claimed, self.bases):
+            if points > 0:
+                campaign = campaigns[earner.id]
+                ns = [numbers[place] for place in own]
+                found.append(
+                    _accrual(
+                        campaign,
+                        points,
+                        tuple(zip(ns, shares, strict=True)),
+                        tuple(zip(ns, weights, strict=True)),
+                        self._birthday_key(campaign),
+                    )
+                )
+        return tuple(found)
+
+    def _offers(self, matches: Sequence[Match]) -> list[Offer]:
+        """Keep the campaigns whose thresholds and counters allow them."""
+        lists: list[Money] | None = None
+        found: list[Offer] = []
+        for campaign, eligible in ((match.campaign, match.lines) for match in matches):
+            if campaign.basket.net is not None:
+                lists = [line.list for line in self.lines] if lists is None else lists
+                if not threshold_met(campaign, places(eligible), self.bases, lists):
+                    continue
+            left = None
+            if campaign.limits.member:
+                limits = member_limits(campaign, self._birthday_key(campaign))
+                headroom = self.room(campaign.campaign, limits)
+                if headroom.uses is not None and headroom.uses <= 0:
+                    continue
+                left = headroom.points
+            mask = eligible & self.earning_lines
+            if campaign.skip_discounted:
+                mask &= ~self.discounted
+            rate = self.earning.rate(campaign)
+            if mask and rate.able and left != 0 and rate.earner.cap != 0:
+                found.append((rate, mask, left))
+        return found
+
+    def _weighed(
+        self, offers: Sequence[Offer], campaigns: Mapping[str, Campaign]
+    ) -> list[tuple[Earner, Points | None, tuple[int, ...]]]:
+        """Ask the chooser, which weighs campaigns against each other."""
+        earners = [
+            replace(rate.earner, lines=places(mask), left=left) for rate, mask, left in offers
+        ]
+        choice = choose(
+            with_foes(earners, campaigns), self.bases, nodes=self.earning.programme.nodes
         )
+        return [(earner, earner.left, lines) for earner, lines in choice.claims]
 
-    return rules
-
-
-def _awards(
-    claims: Sequence[Claim], bases: Sequence[Money]
-) -> Iterator[tuple[Earner, int, ByLine, ByLine]]:
-    """Yield what each claim awards: its points, their shares, and what these were spread by."""
-    awards = award(claims, bases)
-    basic = {
-        (earner.currency, line): share
-        for (earner, _, shares), (_, claimed) in zip(awards, claims, strict=True)
-        if earner.lane == 0
-        for line, share in zip(claimed, shares, strict=True)
-    }
-    for (earner, points, shares), (_, claimed) in zip(awards, claims, strict=True):
-        by_basic = earner.kind == "times"
-        weights = tuple(
-            (line, basic.get((earner.currency, line), 0) if by_basic else bases[line])
-            for line in claimed
-        )
-        yield earner, points, tuple(zip(claimed, shares, strict=True)), weights
+    def _birthday_key(self, campaign: Campaign) -> int | None:
+        if self.facts.born is None:
+            return self.facts.birthday_year
+        return _birthday_key(self.earning.programme, campaign, self.facts, self.at)
 
 
 def _goods(lines: Sequence[LineNet], product: Describe) -> tuple[GoodsLine, ...]:
     return tuple(
-        GoodsLine(
-            line.sku,
-            half_up(line.list * UNIT_QUANTITY, line.qty),
-            line.qty,
-            line.list,
-            product(line.sku),
-        )
-        for line in lines
+        [
+            GoodsLine(
+                line.sku,
+                half_up(line.list * UNIT_QUANTITY, line.qty),
+                line.qty,
+                line.list,
+                product(line.sku),
+            )
+            for line in lines
+        ]
     )
 
 
@@ -144,36 +230,6 @@ def _occasion(
         facts.channel,
         facts.payments,
     )
-
-
-def _earners(
-    programme: Programme,
-    matches: Sequence[Match],
-    lines: Sequence[LineNet],
-    bases: Sequence[Money],
-    room: Room,
-    *,
-    key_of: Callable[[Campaign], int | None],
-) -> list[Earner]:
-    """Keep the campaigns whose thresholds and counters allow them, and see them as claims."""
-    lists = [line.list for line in lines]
-    discounted = {at for at, line in enumerate(lines) if line.discounted}
-    found = []
-    for match in matches:
-        campaign = match.campaign
-        eligible = tuple(bits(match.lines))
-        if not threshold_met(campaign, eligible, bases, lists):
-            continue
-        left = None
-        if campaign.limits.member:
-            headroom = room(campaign.campaign, member_limits(campaign, key_of(campaign)))
-            if headroom.uses is not None and headroom.uses <= 0:
-                continue
-            left = headroom.points
-        skipped = discounted if campaign.skip_discounted else ()
-        claimable = tuple(line for line in eligible if bases[line] > 0 and line not in skipped)
-        found.append(earner_of(programme, campaign, claimable, left))
-    return with_foes(found, {match.campaign.campaign: match.campaign for match in matches})
 
 
 def threshold_met(
@@ -245,17 +301,18 @@ def rules_out(one: Campaign, other: Campaign) -> bool:
 
 
 def _beside_discounts(
-    index: CampaignIndex, at: EpochMs, lines: Sequence[LineNet], earners: list[Earner]
-) -> list[Earner]:
+    index: CampaignIndex, at: EpochMs, lines: Sequence[LineNet], matches: Sequence[Match]
+) -> Sequence[Match]:
     """Leave out what can't apply beside the discounts that the till printed."""
-    live = {campaign.campaign: campaign for campaign in index.live(at)}
     printed = {name for line in lines for name in line.campaigns}
-    discounts = [live[name] for name in sorted(printed) if name in live]
+    discounts = [each for each in map(partial(index.version, at=at), sorted(printed)) if each]
+    if not discounts:
+        return matches
     return [
-        earner
-        for earner in earners
+        match
+        for match in matches
         if not any(
-            rules_out(live[earner.id], discount) or rules_out(discount, live[earner.id])
+            rules_out(match.campaign, discount) or rules_out(discount, match.campaign)
             for discount in discounts
         )
     ]
@@ -263,6 +320,8 @@ def _beside_discounts(
 
 def member_limits(campaign: Campaign, birthday_key: int | None = None) -> tuple[Limit, ...]:
     """Give the campaign's member limits as the ledger counts them, under its own birthday."""
+    if not campaign.limits.member:
+        return ()
     return tuple(
         Limit(
             each.per, each.uses, each.amount, key=birthday_key if each.per == "birthday" else None

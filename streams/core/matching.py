@@ -511,6 +511,11 @@ class CampaignIndex:
         """List the versions that serve *at*, running or not, by id."""
         return tuple(self.campaigns[place] for place in bits(self._times.serving(at)))
 
+    def version(self, name: str, at: EpochMs) -> Campaign | None:
+        """Find the version of the campaign *name* that serves *at*, running or not."""
+        serving = self._versions.get(name, 0) & self._times.serving(at)
+        return self.campaigns[serving.bit_length() - 1] if serving else None
+
     def matches(
         self, occasion: Occasion, kind: Literal["discount", "accrual"] | None = None
     ) -> tuple[Match, ...]:
