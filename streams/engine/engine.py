@@ -9,8 +9,8 @@ import asyncio
 import fcntl
 import gc
 import logging
+import secrets
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
@@ -25,6 +25,8 @@ from streams.engine import faust_parts
 from streams.engine.credentials import credentials
 from streams.engine.failure import exit_refused, exit_unacknowledged, log
 from streams.engine.health import Health, HealthServer, ShardHealth, age
+from streams.engine.kafka_log import KafkaLog
+from streams.engine.lane import Lane
 from streams.engine.record import Record
 from streams.engine.references import HeldReference, ReferenceReader
 from streams.engine.settings import AppDeclaration, EngineSettings
@@ -58,7 +60,10 @@ class Engine:
             topic: stage for stage in declared.stages for topic in stage.sources
         }
         self._partitions: dict[str, int] = {}
-        self._shards: dict[tuple[str, int], Shard] = {}
+        self._lanes: list[Lane] = []
+        self._lane_of: dict[tuple[str, int], Lane] = {}
+        self._writers: dict[str, KafkaLog] = {}
+        self._worker = settings.instance_id or secrets.token_hex(8)
         self._opening: asyncio.Future[Any] | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
@@ -207,50 +212,87 @@ class Engine:
 
     def deliver(self, topic: str, partition: int, records: Sequence[Record]) -> None:
         """Give records that were fetched to their shard; without one they come again."""
-        shard = self._shards.get((self._stage_of[topic].name, partition))
-        if shard is not None and shard.state == "running":
-            shard.feed(records)
+        lane = self._lane_of.get((self._stage_of[topic].name, partition))
+        if lane is not None and lane.shards[partition].state == "running":
+            lane.feed(partition, records)
+
+    @property
+    def _shards(self) -> list[Shard]:
+        return [shard for lane in self._lanes for shard in lane.shards.values()]
 
     def expected(self) -> dict[tuple[str, int], int]:
         """Give for each source partition of an open shard the offset it waits for."""
         assigned = self._app.consumer.assignment() if self._app is not None else set()
         return {
             (topic, shard.partition): offset
-            for shard in self._shards.values()
+            for shard in self._shards
             if shard.state == "running"
             for topic, offset in shard.expected.items()
             if (topic, shard.partition) in assigned
         }
 
-    async def open_shards(self, assignment: Iterable[TP]) -> None:
+    async def open_lanes(self, assignment: Iterable[TP]) -> None:
         """Open a shard for every partition of *assignment*, all at once."""
         assert self._app is not None
-        await self.close_shards()
-        wanted = {
-            (self._stage_of[each.topic].name, each.partition): self._stage_of[each.topic]
-            for each in assignment
-            if each.topic in self._stage_of
-        }
+        await self.close_lanes()
         spot = self._spot()
-        group = faust_parts.group_metadata(self._app.consumer, self.declared.app_id)
-        self._shards = {key: Shard(spot, stage, key[1], group) for key, stage in wanted.items()}
-        opening = [shard.open() for shard in self._shards.values()]
+        membership = faust_parts.membership(self._app.consumer, self.declared.app_id)
+        self._lanes = [
+            Lane(
+                spot,
+                stage,
+                partitions,
+                writer=self._writer(writer, spot.changelogs(stage)),
+                membership=membership,
+            )
+            for writer, (stage, partitions) in self._grouped(assignment).items()
+        ]
+        self._lane_of = {
+            (lane.stage.name, partition): lane for lane in self._lanes for partition in lane.shards
+        }
+        opening = [lane.open() for lane in self._lanes]
         self._opening = asyncio.ensure_future(asyncio.gather(*opening))
         # A rebalance cancels whoever waits here; the opening itself is waited for later.
         await asyncio.shield(self._opening)
         self._assigned = True
 
-    async def close_shards(self) -> None:
-        """Finish running transactions and let go of every shard."""
-        shards, self._shards = list(self._shards.values()), {}
+    def _grouped(self, assignment: Iterable[TP]) -> dict[str, tuple[Stage, list[int]]]:
+        """Say which partitions share a writer, by its transactional id."""
+        places = {
+            (self._stage_of[each.topic].name, each.partition): self._stage_of[each.topic]
+            for each in assignment
+            if each.topic in self._stage_of
+        }
+        grouped: dict[str, tuple[Stage, list[int]]] = {}
+        for (name, partition), stage in sorted(places.items(), key=lambda item: item[0]):
+            writer = f"{self.declared.app_id}-{name}-{self._worker}"
+            if self.settings.writer_per == "shard":
+                writer += f"-{partition}"
+            grouped.setdefault(writer, (stage, []))[1].append(partition)
+        return grouped
+
+    def _writer(self, transactional_id: str, changelogs: Mapping[str, str]) -> KafkaLog:
+        """Give a writer of this process; it is made once and outlives rebalances."""
+        if transactional_id not in self._writers:
+            self._writers[transactional_id] = KafkaLog(
+                client=self.client,
+                transactional_id=transactional_id,
+                timeout_ms=self.settings.transaction_timeout_ms,
+                changelogs=changelogs,
+                call_timeout_s=self.settings.call_timeout_s,
+            )
+        return self._writers[transactional_id]
+
+    async def close_lanes(self) -> None:
+        """Finish running rounds and let go of every shard."""
+        lanes, self._lanes, self._lane_of = self._lanes, [], {}
         self._assigned = False
-        closing = [shard.close() for shard in shards]
+        for lane in lanes:
+            lane.give_up()
         if self._opening is not None:
-            for shard in shards:
-                shard.give_up()
             await asyncio.gather(self._opening, return_exceptions=True)
             self._opening = None
-        await asyncio.gather(*closing)
+        await asyncio.gather(*(lane.close() for lane in lanes))
 
     def _spot(self) -> ShardSpot:
         assert self._memory is not None
@@ -259,6 +301,7 @@ class Engine:
             app_id=self.declared.app_id,
             settings=self.settings,
             client=self.client,
+            admin=AdminClient(dict(self.client)),
             memory=self._memory,
             references=self._references.references,
             turn=self._turn,
@@ -279,19 +322,15 @@ class Engine:
     async def _tend(self) -> None:
         """Commit past the markers that stand behind the last record of idle shards."""
         assert self._app is not None
-        loop = asyncio.get_running_loop()
         while not self._app.should_stop:
             await asyncio.sleep(TEND_S)
-            for shard in list(self._shards.values()):
-                ends = shard.idle_ends()
-                if ends and age(shard.last_commit_at) >= TEND_S:
-                    shard.last_commit_at = time.monotonic()
-                    await loop.run_in_executor(self._pool, shard.settle_to, ends)
+            for lane in self._lanes:
+                lane.settle()
 
     def note_read(self) -> None:
         """Note for every shard how far its sources are read; see EngineConsumer."""
         assert self._app is not None
-        for shard in self._shards.values():
+        for shard in self._shards:
             for topic in shard.stage.sources:
                 at = faust_parts.fetched_to(self._app.consumer, topic, shard.partition)
                 if at is not None and shard.state == "running":
@@ -310,7 +349,7 @@ class Engine:
     def health(self) -> Health:
         """Say how the worker is; may be called from any thread."""
         references = self._references
-        shards = tuple(self._shard_health(each) for each in list(self._shards.values()))
+        shards = tuple(self._shard_health(each) for each in self._shards)
         missing = []
         if references is None or not references.complete:
             missing.append("references are being read")

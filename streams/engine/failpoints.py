@@ -18,7 +18,7 @@ from msgspec import Struct
 VARIABLE = "LOYALTY_FAILPOINTS"
 
 POINTS = (
-    "opening",  # a shard fences its predecessor
+    "opening",  # a stage is about to ask how far its predecessors got
     "restoring",  # some of a changelog is applied
     "opened",  # a shard is about to start
     "handled",  # a handler has returned
@@ -26,8 +26,9 @@ POINTS = (
     "produced",  # changelog and outputs are queued, nothing is sent for certain
     "flushed",  # the broker has them, the offsets aren't sent
     "offsets",  # the transaction is complete and not committed
-    "committed",  # it is committed, the local state is behind
-    "applied",  # the local state has caught up
+    "committed",  # it is committed, the local states are behind
+    "applying",  # some of the local states have caught up
+    "applied",  # all of them have
     "revoked",  # the shards are closed and their partitions are being given away
 )
 

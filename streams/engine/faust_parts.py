@@ -20,6 +20,7 @@ from faust.types import TP
 
 from streams.engine.failpoints import reach
 from streams.engine.failure import log
+from streams.engine.lane import Membership
 from streams.engine.record import Record
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class EngineConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is running before the partitions go to somebody else."""
         self.stop_flow()
-        await self._engine.close_shards()
+        await self._engine.close_lanes()
         if revoked:
             reach("revoked")
         await super().on_partitions_revoked(revoked)
@@ -123,7 +124,7 @@ class EngineConsumer(driver.Consumer):
     async def on_stop(self) -> None:
         """Finish what is running before the consumer leaves, within the time there is."""
         self._engine.arm_deadline()
-        await self._engine.close_shards()
+        await self._engine.close_lanes()
         await super().on_stop()
 
 
@@ -133,7 +134,7 @@ class EngineRecovery(Recovery):
     async def _resume_streams(self, generation_id: int = 0) -> None:
         # Faust calls this instead of a recovery where an app has no tables of Faust's,
         # with its flow still suspended: no record is delivered meanwhile.
-        await cast("Any", self.app).engine.open_shards(self.app.consumer.assignment())
+        await cast("Any", self.app).engine.open_lanes(self.app.consumer.assignment())
         await super()._resume_streams(generation_id)
 
 
@@ -148,17 +149,17 @@ class EngineTables(TableManager):
         return self._recovery
 
 
-def group_metadata(consumer: Any, group: str) -> object:
+def membership(consumer: Any, group: str) -> Membership:
     """
-    Give the metadata of the group member that *consumer* is now, for librdkafka.
+    Give what *consumer* is in its group now.
 
-    With it the broker refuses offsets of a member that has been thrown out, besides
-    fencing by transactional id.  The form is librdkafka's own: `CGMDv2:`, generation,
-    group, member and instance, each text ended by NUL.
+    With the metadata the broker refuses offsets of a member that has been thrown out.  Its
+    form is librdkafka's own: `CGMDv2:`, generation, group, member and instance, each text
+    ended by NUL.
     """
     coordinator = consumer._thread._consumer._coordinator  # noqa: SLF001 - see docs/engine.md
     instance = consumer.app.conf.consumer_group_instance_id
-    return (
+    metadata = (
         b"CGMDv2:"
         + struct.pack("=i", coordinator.generation)
         + group.encode()
@@ -167,6 +168,7 @@ def group_metadata(consumer: Any, group: str) -> object:
         + b"\0"
         + (b"\0" + instance.encode() + b"\0" if instance else b"\x01")
     )
+    return Membership(metadata, coordinator.member_id, instance)
 
 
 def fetched_to(consumer: Any, topic: str, partition: int) -> int | None:

@@ -1,19 +1,19 @@
 """
-The transactional writer of one shard, on librdkafka.
+The transactional writer of a stage in one worker, on librdkafka.
 
 Every call that waits for the broker has a deadline of ours besides its own:
 librdkafka's calls can overstay theirs while a coordinator returns.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from streams.engine.failure import AbortedError, LostPartitionError
 from streams.engine.record import Output
-from streams.engine.transaction import Position
+from streams.engine.transaction import Ends, Position
 
 Client = Mapping[str, str | int | float | bool]
 
@@ -48,12 +48,9 @@ class KafkaLog:
 
     Args:
         client: Connection settings.
-        transactional_id: The same for every owner of the partition: a new one fences the old.
+        transactional_id: Of this worker alone; its next incarnation has the same or fences it.
         timeout_ms: After it the broker aborts an open transaction.
-        partition: The partition of every changelog.
         changelogs: The changelog topic of each table.
-        group: The group metadata of the generation in which the partition was assigned.
-        note: Kept with the committed offsets.
         call_timeout_s: For one call.
     """
 
@@ -63,17 +60,17 @@ class KafkaLog:
         client: Client,
         transactional_id: str,
         timeout_ms: int,
-        partition: int,
         changelogs: Mapping[str, str],
-        group: object,
         call_timeout_s: float,
     ) -> None:
-        self._partition = partition
+        self.transactional_id = transactional_id
         self._changelogs = changelogs
-        self._group = group
         self._timeout_s = call_timeout_s
-        self._ends: dict[str, int] = {}
-        self.note = ""
+        self._ends: dict[tuple[str, int], int] = {}
+        self._group: object = b""
+        self._note = ""
+        self._alone = False
+        self._cold = True
         self._producer = Producer(
             {
                 "linger.ms": 5,
@@ -94,45 +91,62 @@ class KafkaLog:
 
     def fence(self, timeout_s: float) -> None:
         """
-        Fence the previous owner and settle the transaction it may have left open.
+        Fence the earlier incarnation and settle the transaction it may have left open.
+
+        The first call does it; this process is then the only one, and no later call does
+        anything.
 
         Raises:
             FatalLogError: If the broker refuses or doesn't answer in *timeout_s*.
         """
-        self._call(lambda: self._producer.init_transactions(10), timeout_s=timeout_s)
+        if not self._alone:
+            self._call(lambda: self._producer.init_transactions(10), timeout_s=timeout_s)
+            self._alone = True
 
-    def warm_up(self) -> None:
+    def join(self, group: object, note: str) -> None:
+        """
+        Write as a member of a generation from now on.
+
+        Args:
+            group: The group metadata of the generation; the broker refuses offsets of others.
+            note: Kept with the committed offsets.
+        """
+        self._group, self._note = group, note
+
+    def warm_up(self, partitions: Iterable[int]) -> None:
         """
         Open the connections a first batch would wait for, with a transaction that is aborted.
 
         It writes one tombstone to each changelog, which no committed reader sees.
         """
-        if not self._changelogs:
+        if not self._changelogs or not self._cold:
             return
+        self._cold = False
         self._producer.begin_transaction()
-        for topic in self._changelogs.values():
-            self._producer.produce(topic, None, b"\0warm-up", self._partition)
+        for partition in partitions:
+            for topic in self._changelogs.values():
+                self._producer.produce(topic, None, b"\0warm-up", partition)
         self._producer.flush(self._timeout_s)
-        self._call(lambda: self._producer.abort_transaction(10))
+        self.abort()
 
     def begin(self) -> None:
         """See Log."""
         self._ends = {}
         self._call(self._producer.begin_transaction)
 
-    def change(self, table: str, items: Mapping[bytes, bytes | None]) -> None:
+    def change(self, table: str, partition: int, items: Mapping[bytes, bytes | None]) -> None:
         """See Log."""
         topic, last = self._changelogs[table], len(items)
 
         def written(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
             if error is None and offset is not None:
-                self._ends[table] = offset
+                self._ends[table, partition] = offset
 
         for place, (key, value) in enumerate(items.items(), 1):
             # The log of a partition is in order, so the last is the highest.
             extra = {"on_delivery": written} if place == last else {}
-            self._produce(topic, value, key, self._partition, **extra)
+            self._produce(topic, value, key, partition, **extra)
 
     def emit(self, outputs: Sequence[Output]) -> None:
         """See Log."""
@@ -162,7 +176,7 @@ class KafkaLog:
             else:
                 return
 
-    def flush(self) -> dict[str, int]:
+    def flush(self) -> Ends:
         """See Log."""
         if self._producer.flush(self._timeout_s):
             self.abort()
@@ -172,7 +186,7 @@ class KafkaLog:
     def acknowledge(self, position: Position) -> None:
         """See Log."""
         offsets = [
-            TopicPartition(topic, partition, offset, self.note)
+            TopicPartition(topic, partition, offset, self._note)
             for (topic, partition), offset in position.items()
         ]
         self._call(lambda: self._producer.send_offsets_to_transaction(offsets, self._group, 10))

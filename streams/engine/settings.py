@@ -5,6 +5,7 @@ Every value has a default that is right for one worker of a small chain.
 """
 
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct, field
 
@@ -30,11 +31,17 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
     client: dict[str, str | int | float | bool] = field(default_factory=dict)
     """Settings of librdkafka for every connection, such as `security.protocol`."""
     batch_records_max: int = 1000
-    """Records in one transaction; more cost latency of the others, fewer cost CPU."""
+    """Records in one transaction, of all its shards; more cost latency, fewer cost CPU."""
     buffer_records: int = 4000
     """Records read ahead by one shard before it asks the consumer to wait."""
     min_interval_ms: float = 10.0
-    """Shortest time from one transaction of a shard to its next while records come in."""
+    """Shortest time from one transaction of a writer to its next while records come in."""
+    writer_per: Literal["stage", "shard"] = "stage"
+    """
+    Whether all shards of a stage in a worker share a transactional writer, or each has one.
+
+    Sharing costs the broker a fraction; a writer each keeps shards from waiting for another.
+    """
     session_timeout_s: float = 10.0
     """After this silence the group gives the partitions of a worker away."""
     transaction_timeout_ms: int = 10_000

@@ -25,6 +25,8 @@ from rocksdict import (
 from streams.engine.batch import Pair
 from streams.engine.failure import StateDamagedError, log
 
+FULL = "No space left"
+
 _OFFSET = b"\0offset\0"
 _TOPIC = b"\0topic\0"
 _OWNER = b"\0owner"
@@ -85,7 +87,7 @@ class ShardStore:
             db = self._open()
             owner = db.get(_OWNER)
         except Exception as error:
-            if "No space left" in str(error) or "lock" in str(error).split(":")[0].lower():
+            if FULL in str(error) or "lock" in str(error).split(":")[0].lower():
                 raise
             self._set_aside(type(error).__name__)
             db = self._open()
@@ -118,16 +120,19 @@ class ShardStore:
         self._set_aside(reason)
         self._db = self._open_or_replace()
 
-    def mark_damaged(self) -> None:
-        """Have the next start set this database aside."""
-        (self.path.parent / (self.path.name + ".damaged")).touch()
+    def _failed(self, error: Exception) -> StateDamagedError:
+        """Have the next start set this database aside, unless only the disk was full."""
+        if FULL not in str(error):
+            with contextlib.suppress(OSError):
+                (self.path.parent / (self.path.name + ".damaged")).touch()
+        return StateDamagedError(str(self.path))
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """See TableReader."""
         try:
             value: bytes | None = self._db.get(table.encode() + b"\0" + key)
         except Exception as error:
-            raise StateDamagedError(str(self.path)) from error
+            raise self._failed(error) from error
         return value
 
     def scan(self, table: str, prefix: bytes = b"") -> Iterator[Pair]:
@@ -142,7 +147,7 @@ class ShardStore:
                     return
                 yield key[cut:], value
         except Exception as error:
-            raise StateDamagedError(str(self.path)) from error
+            raise self._failed(error) from error
 
     def apply(
         self, puts: Mapping[str, Mapping[bytes, bytes | None]], ends: Mapping[str, int]
@@ -161,7 +166,7 @@ class ShardStore:
         try:
             self._db.write(batch)
         except Exception as error:
-            raise StateDamagedError(str(self.path)) from error
+            raise self._failed(error) from error
 
     def offset(self, table: str) -> int:
         """Give the changelog offset up to which *table* is applied, -1 if nothing is."""

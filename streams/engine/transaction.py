@@ -1,11 +1,12 @@
 """
-The one order of effects that makes a batch happen once or not at all.
+The one order of effects that makes a round happen once or not at all.
 
-Begin, changelog, outputs, flush, offsets, commit, and only then local state:
-state is never ahead of the log, and behind is healed by a restore.  The flush
-comes before the offsets because a broker refuses offsets for a while when the
-transaction's partitions are new to it; and it makes the last changelog offset
-known, which the local state must carry.
+A round is what the shards that share a writer have in hand: a share each.  Begin,
+changelogs, outputs, flush, offsets, commit, and only then the local state of each shard:
+state is never ahead of the log, and behind is healed by a restore.  The flush comes
+before the offsets because a broker refuses offsets for a while when the transaction's
+partitions are new to it; and it makes the last changelog offsets known, which the local
+states must carry.
 
 `Log` and `State` are protocols so that the simulator runs this same order.
 """
@@ -13,27 +14,35 @@ known, which the local state must carry.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec import Struct
+
 from streams.engine.batch import TableReader
 from streams.engine.record import Output
 
 Position = Mapping[tuple[str, int], int]
 Puts = Mapping[str, Mapping[bytes, bytes | None]]
+Ends = Mapping[tuple[str, int], int]
 
 
 class Log(Protocol):
-    """A transactional writer of one shard."""
+    """A transactional writer of one stage in one worker."""
 
     def begin(self) -> None:
         """Open a transaction."""
 
-    def change(self, table: str, items: Mapping[bytes, bytes | None]) -> None:
-        """Queue *items* for the changelog of *table*."""
+    def change(self, table: str, partition: int, items: Mapping[bytes, bytes | None]) -> None:
+        """Queue *items* for *partition* of the changelog of *table*."""
 
     def emit(self, outputs: Sequence[Output]) -> None:
         """Queue *outputs*, in order."""
 
-    def flush(self) -> dict[str, int]:
-        """Wait until all is written; give the last changelog offset of each table changed."""
+    def flush(self) -> Ends:
+        """
+        Wait until all is written.
+
+        Returns:
+            The last changelog offset of each (table, partition) that was changed.
+        """
 
     def acknowledge(self, position: Position) -> None:
         """Add the next offset to read of each source partition to the transaction."""
@@ -49,24 +58,29 @@ class State(TableReader, Protocol):
         """Write *puts* together with the changelog offsets they were logged at."""
 
 
+class Share(Struct, frozen=True):
+    """What one shard has done in a round: new values per table, and records for other topics."""
+
+    partition: int
+    state: State
+    puts: Puts
+    outputs: Sequence[Output]
+
+
 def commit(
     log: Log,
-    state: State,
+    shares: Sequence[Share],
     *,
-    puts: Puts,
-    outputs: Sequence[Output],
     position: Position,
     reach: Callable[[str], None],
 ) -> None:
     """
-    Commit what a batch did and the position after it.
+    Commit what the shards of a round did and the position after it.
 
     Args:
         log: Where it becomes true.
-        state: What follows.
-        puts: New values per table.
-        outputs: Records for other topics.
-        position: For each source partition the next offset to read.
+        shares: What was done, each by another shard.
+        position: For each source partition of the round the next offset to read.
         reach: Called between every two effects, with the name of the place.
 
     Raises:
@@ -75,10 +89,11 @@ def commit(
     """
     log.begin()
     reach("began")
-    for table, items in puts.items():
-        if items:
-            log.change(table, items)
-    log.emit(outputs)
+    for share in shares:
+        for table, items in share.puts.items():
+            if items:
+                log.change(table, share.partition, items)
+        log.emit(share.outputs)
     reach("produced")
     ends = log.flush()
     reach("flushed")
@@ -86,6 +101,9 @@ def commit(
     reach("offsets")
     log.commit()
     reach("committed")
-    if ends:
-        state.apply(puts, ends)
+    for share in shares:
+        own = {table: end for (table, at), end in ends.items() if at == share.partition}
+        if own:
+            share.state.apply(share.puts, own)
+            reach("applying")
     reach("applied")

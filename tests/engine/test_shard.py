@@ -1,14 +1,20 @@
 """An idle shard acknowledges what it has read only where nothing can be lost by it."""
 
+import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
-from streams.engine import Record, Stage
-from streams.engine.shard import Shard
+import pytest
+
+from streams.engine import EngineSettings, Record, Stage
+from streams.engine.lane import Lane, Membership, portions
 
 
 class Written:
-    """A log that keeps the positions of its transactions."""
+    """A log that keeps what its transactions acknowledge."""
+
+    transactional_id = "writer"
 
     def __init__(self):
         self.positions = []
@@ -32,54 +38,97 @@ class Written:
         """Do nothing more."""
 
 
-def running(*, position, read_to):
-    """Make a shard of the topic `words` that runs, without broker and disk."""
-    spot = SimpleNamespace(settings=SimpleNamespace(buffer_records=100))
-    shard = Shard(spot, Stage("count", ("words",), lambda _: None), 0, b"")
-    shard.state = "running"
-    shard.position = {"words": position}
-    shard.read_to = {"words": read_to}
-    shard._log = Written()
-    return shard
+@pytest.fixture
+def lane(tmp_path):
+    """Make a lane of two shards that run, without broker and disk."""
+    with ThreadPoolExecutor(1) as pool:
+        spot = SimpleNamespace(
+            settings=EngineSettings(
+                brokers="", data_dir=tmp_path, min_interval_ms=0, batch_records_max=4
+            ),
+            turn=threading.Lock(),
+            references={},
+            pool=pool,
+        )
+        stage = Stage("count", ("words",), lambda _: None)
+        lane = Lane(spot, stage, (0, 1), writer=Written(), membership=Membership(b"", "m", None))
+        for shard in lane.shards.values():
+            shard.begin_at({"words": 5})
+            shard.state = "running"
+        yield lane
 
 
-def record(offset):
+def record(offset, partition=0):
     """Make a record of `words`."""
-    return Record("words", 0, offset, 0, None, None)
+    return Record("words", partition, offset, 0, None, None)
 
 
-async def test_an_idle_shard_goes_past_the_markers_it_has_read():
+async def ran(lane, *, rounds):
+    """Run the lane until it has done *rounds*; give what it acknowledged."""
+    task = asyncio.create_task(lane._run())
+    while len(lane._writer.positions) < rounds:
+        assert not task.done()
+        await asyncio.sleep(0.001)
+    await lane.close()
+    await task
+    return lane._writer.positions
+
+
+async def test_an_idle_shard_goes_past_the_markers_it_has_read(lane):
     """Its lag would stay at one for ever."""
-    shard = running(position=5, read_to=6)
+    lane.shards[0].read_to = {"words": 6}
+    lane.settle()
 
-    assert shard.idle_ends() == {"words": 6}
+    assert await ran(lane, rounds=1) == [{("words", 0): 6}]
+    assert lane.shards[0].position == {"words": 6}
 
 
-async def test_a_shard_with_records_to_do_acknowledges_nothing_more():
+async def test_a_shard_with_records_to_do_acknowledges_no_more_than_they_are(lane):
     """What is read isn't what is done: a crash would lose the rest."""
-    shard = running(position=5, read_to=9)
-    shard.feed([record(8)])
+    lane.shards[0].read_to = {"words": 12}
+    for offset in range(5, 11):
+        lane.feed(0, [record(offset)])
 
-    assert shard.idle_ends() == {}
-
-
-async def test_a_shard_with_records_in_a_transaction_acknowledges_nothing_more():
-    """They have left the buffer and aren't committed."""
-    shard = running(position=5, read_to=9)
-    shard._in_hand = True
-
-    assert shard.idle_ends() == {}
+    assert (await ran(lane, rounds=2))[0] == {("words", 0): 9}
 
 
-async def test_an_idle_end_takes_no_committed_offset_back():
-    """A batch went on to 20 while the idle end waited for its turn; 20 stays."""
-    shard = running(position=5, read_to=6)
-    ends = shard.idle_ends()
-    with shard._transaction:
-        settling = threading.Thread(target=shard.settle_to, args=(ends,))
-        settling.start()
-        shard.position["words"] = 20
-    settling.join()
+async def test_a_round_takes_idle_shards_past_their_markers_for_nothing(lane):
+    """It is one transaction all the same."""
+    lane.shards[1].read_to = {"words": 6}
+    lane.feed(0, [record(5)])
 
-    assert shard._log.positions == []
-    assert shard.position == {"words": 20}
+    assert await ran(lane, rounds=1) == [{("words", 0): 6, ("words", 1): 6}]
+
+
+async def test_an_idle_end_takes_no_committed_offset_back(lane):
+    """What was noted before the last records is behind them."""
+    lane.shards[0].read_to = {"words": 6}
+    lane.feed(0, [record(7)])
+    lane.settle()
+
+    assert await ran(lane, rounds=1) == [{("words", 0): 8}]
+
+
+async def test_a_long_queue_keeps_no_other_shard_waiting(lane):
+    """The record of the other shard is in the first round."""
+    lane.feed(0, [record(offset) for offset in range(5, 100)])
+    lane.feed(1, [record(5, 1)])
+
+    assert (await ran(lane, rounds=1))[0] == {("words", 0): 8, ("words", 1): 6}
+
+
+@pytest.mark.parametrize(
+    ("waiting", "room", "turn", "given"),
+    [
+        ([3, 1, 0], 10, 0, [3, 1, 0]),
+        ([9, 9, 9], 6, 0, [2, 2, 2]),
+        ([100, 1, 100], 11, 0, [5, 1, 5]),
+        ([9, 9, 9], 2, 0, [1, 1, 0]),
+        ([9, 9, 9], 2, 1, [0, 1, 1]),
+        ([9, 9, 9], 2, 2, [1, 0, 1]),
+        ([], 5, 0, []),
+    ],
+)
+def test_room_is_divided_fairly(waiting, room, turn, given):
+    """Nobody waits while there is room, and nobody has more than an equal part of the rest."""
+    assert portions(waiting, room, turn=turn) == given
