@@ -5,9 +5,10 @@ Declaring work: `stage` (stages, references, topics needed), `batch` (what a
 handler sees), `record` (what crosses the edge), `settings` (what an operator
 may set).  Trying it without a broker: `driver`.
 
-Running it: `engine` (a worker), `shard` (one partition of a stage), `transaction` (the
-order of effects), `kafka_log` and `store` (where they happen), `restore`, `references`,
-`faust_parts` (what is replaced of Faust), `health`, `failure`, `failpoints`.
+Running it: `engine` (a worker), `team` (a stage in it), `shard` (one partition of it),
+`transaction` (the order of effects), `kafka_log` and `store` (where they happen), `takeover`
+(who owned the partitions before), `restore`, `references`, `faust_parts` (what is replaced of
+Faust), `credentials`, `health`, `failure`, `failpoints`.
 """
 
 from streams.engine.batch import Batch, ReferenceView

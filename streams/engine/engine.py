@@ -26,13 +26,13 @@ from streams.engine.credentials import credentials
 from streams.engine.failure import exit_refused, exit_unacknowledged, log
 from streams.engine.health import Health, HealthServer, ShardHealth, age
 from streams.engine.kafka_log import KafkaLog
-from streams.engine.lane import Lane
 from streams.engine.record import Record
 from streams.engine.references import HeldReference, ReferenceReader
 from streams.engine.settings import AppDeclaration, EngineSettings
 from streams.engine.shard import Shard, ShardSpot
 from streams.engine.stage import Stage, topics_needed
 from streams.engine.store import Memory
+from streams.engine.team import Team
 
 ANSWER_S = 20.0
 TEND_S = 1.0
@@ -60,8 +60,8 @@ class Engine:
             topic: stage for stage in declared.stages for topic in stage.sources
         }
         self._partitions: dict[str, int] = {}
-        self._lanes: list[Lane] = []
-        self._lane_of: dict[tuple[str, int], Lane] = {}
+        self._teams: list[Team] = []
+        self._team_of: dict[tuple[str, int], Team] = {}
         self._writers: dict[str, KafkaLog] = {}
         self._worker = settings.instance_id or secrets.token_hex(8)
         self._opening: asyncio.Future[Any] | None = None
@@ -212,13 +212,13 @@ class Engine:
 
     def deliver(self, topic: str, partition: int, records: Sequence[Record]) -> None:
         """Give records that were fetched to their shard; without one they come again."""
-        lane = self._lane_of.get((self._stage_of[topic].name, partition))
-        if lane is not None and lane.shards[partition].state == "running":
-            lane.feed(partition, records)
+        team = self._team_of.get((self._stage_of[topic].name, partition))
+        if team is not None and team.shards[partition].state == "running":
+            team.feed(partition, records)
 
     @property
     def _shards(self) -> list[Shard]:
-        return [shard for lane in self._lanes for shard in lane.shards.values()]
+        return [shard for team in self._teams for shard in team.shards.values()]
 
     def expected(self) -> dict[tuple[str, int], int]:
         """Give for each source partition of an open shard the offset it waits for."""
@@ -231,14 +231,14 @@ class Engine:
             if (topic, shard.partition) in assigned
         }
 
-    async def open_lanes(self, assignment: Iterable[TP]) -> None:
+    async def open_teams(self, assignment: Iterable[TP]) -> None:
         """Open a shard for every partition of *assignment*, all at once."""
         assert self._app is not None
-        await self.close_lanes()
+        await self.close_teams()
         spot = self._spot()
         membership = faust_parts.membership(self._app.consumer, self.declared.app_id)
-        self._lanes = [
-            Lane(
+        self._teams = [
+            Team(
                 spot,
                 stage,
                 partitions,
@@ -247,10 +247,10 @@ class Engine:
             )
             for writer, (stage, partitions) in self._grouped(assignment).items()
         ]
-        self._lane_of = {
-            (lane.stage.name, partition): lane for lane in self._lanes for partition in lane.shards
+        self._team_of = {
+            (team.stage.name, partition): team for team in self._teams for partition in team.shards
         }
-        opening = [lane.open() for lane in self._lanes]
+        opening = [team.open() for team in self._teams]
         self._opening = asyncio.ensure_future(asyncio.gather(*opening))
         # A rebalance cancels whoever waits here; the opening itself is waited for later.
         await asyncio.shield(self._opening)
@@ -283,16 +283,16 @@ class Engine:
             )
         return self._writers[transactional_id]
 
-    async def close_lanes(self) -> None:
+    async def close_teams(self) -> None:
         """Finish running rounds and let go of every shard."""
-        lanes, self._lanes, self._lane_of = self._lanes, [], {}
+        teams, self._teams, self._team_of = self._teams, [], {}
         self._assigned = False
-        for lane in lanes:
-            lane.give_up()
+        for team in teams:
+            team.give_up()
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
             self._opening = None
-        await asyncio.gather(*(lane.close() for lane in lanes))
+        await asyncio.gather(*(team.close() for team in teams))
 
     def _spot(self) -> ShardSpot:
         assert self._memory is not None
@@ -324,8 +324,8 @@ class Engine:
         assert self._app is not None
         while not self._app.should_stop:
             await asyncio.sleep(TEND_S)
-            for lane in self._lanes:
-                lane.settle()
+            for team in self._teams:
+                team.settle()
 
     def note_read(self) -> None:
         """Note for every shard how far its sources are read; see EngineConsumer."""

@@ -20,8 +20,8 @@ from faust.types import TP
 
 from streams.engine.failpoints import reach
 from streams.engine.failure import log
-from streams.engine.lane import Membership
 from streams.engine.record import Record
+from streams.engine.team import Membership
 
 if TYPE_CHECKING:
     from streams.engine.engine import Engine
@@ -116,7 +116,7 @@ class EngineConsumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is running before the partitions go to somebody else."""
         self.stop_flow()
-        await self._engine.close_lanes()
+        await self._engine.close_teams()
         if revoked:
             reach("revoked")
         await super().on_partitions_revoked(revoked)
@@ -124,7 +124,7 @@ class EngineConsumer(driver.Consumer):
     async def on_stop(self) -> None:
         """Finish what is running before the consumer leaves, within the time there is."""
         self._engine.arm_deadline()
-        await self._engine.close_lanes()
+        await self._engine.close_teams()
         await super().on_stop()
 
 
@@ -134,7 +134,7 @@ class EngineRecovery(Recovery):
     async def _resume_streams(self, generation_id: int = 0) -> None:
         # Faust calls this instead of a recovery where an app has no tables of Faust's,
         # with its flow still suspended: no record is delivered meanwhile.
-        await cast("Any", self.app).engine.open_lanes(self.app.consumer.assignment())
+        await cast("Any", self.app).engine.open_teams(self.app.consumer.assignment())
         await super()._resume_streams(generation_id)
 
 

@@ -2,7 +2,7 @@
 A shard: the owner of one partition of a stage's topics and tables.
 
 It keeps what was read and isn't done yet, the local state, and how far everything has got.
-The lane that it belongs to says when it works, and commits what it did.
+The team that it belongs to says when it works, and commits what it did.
 """
 
 import threading

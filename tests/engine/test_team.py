@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from streams.engine import EngineSettings, Record, Stage
-from streams.engine.lane import Lane, Membership, portions
+from streams.engine.team import Membership, Team, portions
 
 
 class Written:
@@ -39,8 +39,8 @@ class Written:
 
 
 @pytest.fixture
-def lane(tmp_path):
-    """Make a lane of two shards that run, without broker and disk."""
+def team(tmp_path):
+    """Make a team of two shards that run, without broker and disk."""
     with ThreadPoolExecutor(1) as pool:
         spot = SimpleNamespace(
             settings=EngineSettings(
@@ -51,11 +51,11 @@ def lane(tmp_path):
             pool=pool,
         )
         stage = Stage("count", ("words",), lambda _: None)
-        lane = Lane(spot, stage, (0, 1), writer=Written(), membership=Membership(b"", "m", None))
-        for shard in lane.shards.values():
+        team = Team(spot, stage, (0, 1), writer=Written(), membership=Membership(b"", "m", None))
+        for shard in team.shards.values():
             shard.begin_at({"words": 5})
             shard.state = "running"
-        yield lane
+        yield team
 
 
 def record(offset, partition=0):
@@ -63,58 +63,58 @@ def record(offset, partition=0):
     return Record("words", partition, offset, 0, None, None)
 
 
-async def ran(lane, *, rounds):
-    """Run the lane until it has done *rounds*; give what it acknowledged."""
-    task = asyncio.create_task(lane._run())
-    while len(lane._writer.positions) < rounds:
+async def ran(team, *, rounds):
+    """Run the team until it has done *rounds*; give what it acknowledged."""
+    task = asyncio.create_task(team._run())
+    while len(team._writer.positions) < rounds:
         assert not task.done()
         await asyncio.sleep(0.001)
-    await lane.close()
+    await team.close()
     await task
-    return lane._writer.positions
+    return team._writer.positions
 
 
-async def test_an_idle_shard_goes_past_the_markers_it_has_read(lane):
+async def test_an_idle_shard_goes_past_the_markers_it_has_read(team):
     """Its lag would stay at one for ever."""
-    lane.shards[0].read_to = {"words": 6}
-    lane.settle()
+    team.shards[0].read_to = {"words": 6}
+    team.settle()
 
-    assert await ran(lane, rounds=1) == [{("words", 0): 6}]
-    assert lane.shards[0].position == {"words": 6}
+    assert await ran(team, rounds=1) == [{("words", 0): 6}]
+    assert team.shards[0].position == {"words": 6}
 
 
-async def test_a_shard_with_records_to_do_acknowledges_no_more_than_they_are(lane):
+async def test_a_shard_with_records_to_do_acknowledges_no_more_than_they_are(team):
     """What is read isn't what is done: a crash would lose the rest."""
-    lane.shards[0].read_to = {"words": 12}
+    team.shards[0].read_to = {"words": 12}
     for offset in range(5, 11):
-        lane.feed(0, [record(offset)])
+        team.feed(0, [record(offset)])
 
-    assert (await ran(lane, rounds=2))[0] == {("words", 0): 9}
+    assert (await ran(team, rounds=2))[0] == {("words", 0): 9}
 
 
-async def test_a_round_takes_idle_shards_past_their_markers_for_nothing(lane):
+async def test_a_round_takes_idle_shards_past_their_markers_for_nothing(team):
     """It is one transaction all the same."""
-    lane.shards[1].read_to = {"words": 6}
-    lane.feed(0, [record(5)])
+    team.shards[1].read_to = {"words": 6}
+    team.feed(0, [record(5)])
 
-    assert await ran(lane, rounds=1) == [{("words", 0): 6, ("words", 1): 6}]
+    assert await ran(team, rounds=1) == [{("words", 0): 6, ("words", 1): 6}]
 
 
-async def test_an_idle_end_takes_no_committed_offset_back(lane):
+async def test_an_idle_end_takes_no_committed_offset_back(team):
     """What was noted before the last records is behind them."""
-    lane.shards[0].read_to = {"words": 6}
-    lane.feed(0, [record(7)])
-    lane.settle()
+    team.shards[0].read_to = {"words": 6}
+    team.feed(0, [record(7)])
+    team.settle()
 
-    assert await ran(lane, rounds=1) == [{("words", 0): 8}]
+    assert await ran(team, rounds=1) == [{("words", 0): 8}]
 
 
-async def test_a_long_queue_keeps_no_other_shard_waiting(lane):
+async def test_a_long_queue_keeps_no_other_shard_waiting(team):
     """The record of the other shard is in the first round."""
-    lane.feed(0, [record(offset) for offset in range(5, 100)])
-    lane.feed(1, [record(5, 1)])
+    team.feed(0, [record(offset) for offset in range(5, 100)])
+    team.feed(1, [record(5, 1)])
 
-    assert (await ran(lane, rounds=1))[0] == {("words", 0): 8, ("words", 1): 6}
+    assert (await ran(team, rounds=1))[0] == {("words", 0): 8, ("words", 1): 6}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 """
-A lane: the shards of a stage in one worker, and the one transactional writer they share.
+A team: the shards of a stage in one worker, and the one transactional writer they share.
 
 A round takes whatever has arrived for any of them while the last one ran, up to a cap,
 hands each shard's records to the handler, and commits it all in one transaction: at idle
@@ -63,12 +63,12 @@ class Portion(Struct, frozen=True):
 Round = Sequence[Portion]
 
 
-class Lane:
+class Team:
     """
     The shards *partitions* of *stage*, and their writer.
 
     Args:
-        writer: Its own in this process; it outlives the lane.
+        writer: Its own in this process; it outlives the team.
         membership: Of the generation in which the partitions were assigned.
     """
 
