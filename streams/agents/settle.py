@@ -151,6 +151,7 @@ class SettleStage:
             receipt,
             policy=policy,
             rules=self._terms.rules(batch, receipt),
+            limits_of=self._terms.limits_of(batch),
             originals=originals,
             describe=describe,
             origin=case.command.via[0] if case.command.via else None,

@@ -12,9 +12,9 @@ import structlog
 from msgspec import Struct
 
 from schemas.codec import Codec, CodecError
-from streams.core.accrual import Accrual, Facts, LineNet, Room, Rules
+from streams.core.accrual import Accrual, Facts, Limit, LimitsOf, LineNet, Room, Rules
 from streams.core.campaigns import load_campaign
-from streams.core.earning import Earning
+from streams.core.earning import Earning, discount_limits
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
 from streams.core.policy import LedgerPolicy
@@ -147,6 +147,15 @@ class Terms:
             return served.earning.rules(product, store)(facts, lines, at, room)
 
         return rules
+
+    def limits_of(self, batch: Batch) -> LimitsOf:
+        """Tell which limits of the member the discounts count in that a till has printed."""
+
+        def limits_of(name: str, facts: Facts, at: EpochMs) -> tuple[Limit, ...]:
+            served = self.served(batch, at)
+            return discount_limits(served.programme, served.earning.index)(name, facts, at)
+
+        return limits_of
 
     def product(self, batch: Batch, sku: str, at: EpochMs) -> Mapping[str, Any]:
         """Give the attributes of a product as of *at*; what is unknown has none."""

@@ -105,6 +105,8 @@ class Accrual(Struct, frozen=True):
         birthday_key: The birthday's year, when the rule counts per birthday.
         weights: What *shares* were spread by, by line number, so that a cut to the budget
             is spread alike; empty where it is the shares themselves.
+        quoted: Whether a quote that was honoured promised it: limits and budgets count it
+            and don't cut it.
         short: What a budget that leaves less pays; None: as the policy says.
     """
 
@@ -119,9 +121,12 @@ class Accrual(Struct, frozen=True):
     birthday_key: int | None = None
     weights: tuple[tuple[int, int], ...] = ()
     short: Literal["partial", "nothing"] | None = None
+    quoted: bool = False
 
 
 # Ledger → rules: facts, the lines with their nets, the time of sale, and how much each
 # rule's counters leave.  The order of the answer is the order of posting ("rule order").
 Room = Callable[[str, Sequence[Limit]], Headroom]
 Rules = Callable[[Facts, Sequence[LineNet], EpochMs, Room], tuple[Accrual, ...]]
+# Ledger → campaigns: which limits a discount counts in that the till has printed.
+LimitsOf = Callable[[str, Facts, EpochMs], tuple[Limit, ...]]

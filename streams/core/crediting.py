@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from streams.core.accrual import Accrual, Facts, Headroom, Limit, LineNet, Room, Rules
+from streams.core.accrual import Accrual, Facts, Headroom, Limit, LimitsOf, LineNet, Room, Rules
 from streams.core.allocation import spread
 from streams.core.book import Book, Note
 from streams.core.calendar import dates
@@ -16,7 +16,7 @@ from streams.core.ids import lot_id
 from streams.core.limits import count, counter_key, headroom
 from streams.core.lots import Lot, condition_text
 from streams.core.precedence import Precedence
-from streams.core.receipt import Points, Receipt
+from streams.core.receipt import EpochMs, Money, Points, Receipt
 from streams.core.settled import Award, SettledLine
 
 # Budget → points that it leaves this partition; None is without limit.
@@ -88,6 +88,34 @@ def credit(
     return tuple(awards)
 
 
+def no_limits(_name: str, _facts: Facts, _at: EpochMs) -> tuple[Limit, ...]:
+    """Count printed discounts nowhere."""
+    return ()
+
+
+def count_discounts(book: Book, receipt: Receipt, facts: Facts, limits_of: LimitsOf) -> None:
+    """Count what the till has taken off: a use a campaign, and the amounts as printed."""
+    printed: dict[str, Money] = {}
+    for line in receipt.sales:
+        for each in line.discounts:
+            printed[each.campaign] = printed.get(each.campaign, 0) + each.amount
+    for name, amount in sorted(printed.items()):
+        limits = limits_of(name, facts, receipt.sold_at)
+        if limits:
+            count(
+                book.counters,
+                book.account.counters,
+                name,
+                limits,
+                receipt.sold_at,
+                zone=book.policy.zone,
+                origin=book.origin,
+                uses=1,
+                points=amount,
+                birthday_key=facts.birthday_year,
+            )
+
+
 def _note(book: Book, award: Award, room: Room) -> None:
     """Note a birthday that was paid, and limits of which nothing is left now."""
     if any(each.per == "birthday" for each in award.limits) and award.birthday_key is not None:
@@ -104,7 +132,7 @@ def _within_budget(book: Book, accrual: Accrual, budget_left: BudgetLeft) -> Acc
         return accrual
     left = budget_left(accrual.budget)
     taken = book.budgets.get(accrual.budget, 0)
-    if left is not None and accrual.points + taken > left:
+    if left is not None and accrual.points + taken > left and not accrual.quoted:
         points = left - taken
         short = accrual.short or book.policy.budget_short
         points = 0 if short == "nothing" else max(0, points)

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.accrual import Accrual, Facts, Limit, LineNet, Room, Rules
+from streams.core.accrual import Accrual, Facts, Limit, LimitsOf, LineNet, Room, Rules
 from streams.core.accrual_choice import Earner, awarded, choose
 from streams.core.allocation import half_up
 from streams.core.campaigns import (
@@ -184,7 +184,19 @@ class _Sale:
     def _birthday_key(self, campaign: Campaign) -> int | None:
         if self.facts.born is None:
             return self.facts.birthday_year
-        return _birthday_key(self.earning.programme, campaign, self.facts, self.at)
+        return birthday_key(self.earning.programme, campaign, self.facts, self.at)
+
+
+def discount_limits(programme: Programme, index: CampaignIndex) -> LimitsOf:
+    """Tell of a printed discount's campaign, by id, which limits of the member it counts in."""
+
+    def limits_of(name: str, facts: Facts, at: EpochMs) -> tuple[Limit, ...]:
+        campaign = index.version(name, at)
+        if campaign is None or not campaign.limits.member:
+            return ()
+        return member_limits(campaign, birthday_key(programme, campaign, facts, at))
+
+    return limits_of
 
 
 def _goods(lines: Sequence[LineNet], product: Describe) -> tuple[GoodsLine, ...]:
@@ -331,7 +343,7 @@ def member_limits(campaign: Campaign, birthday_key: int | None = None) -> tuple[
 
 
 def _accrual(
-    campaign: Campaign, points: int, shares: ByLine, weights: ByLine, birthday_key: int | None
+    campaign: Campaign, points: int, shares: ByLine, weights: ByLine, key: int | None
 ) -> Accrual:
     return Accrual(
         campaign.campaign,
@@ -340,17 +352,16 @@ def _accrual(
         campaign.currency,
         shares,
         campaign.lot,
-        member_limits(campaign, birthday_key),
+        member_limits(campaign, key),
         None if campaign.limits.campaign_amount is None else campaign.campaign,
-        birthday_key,
+        key,
         weights,
         "nothing" if campaign.when_short == "skip" else "partial",
     )
 
 
-def _birthday_key(
-    programme: Programme, campaign: Campaign, facts: Facts, at: EpochMs
-) -> int | None:
+def birthday_key(programme: Programme, campaign: Campaign, facts: Facts, at: EpochMs) -> int | None:
+    """Give the year of the birthday whose window in *campaign* holds *at*, or the receipt's."""
     window = campaign.birthday
     if window is None or facts.born is None:
         return facts.birthday_year

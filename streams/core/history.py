@@ -12,9 +12,10 @@ from typing import Any
 from msgspec import Struct
 
 from streams.core.account import Account
-from streams.core.accrual import Rules
+from streams.core.accrual import LimitsOf, Rules
 from streams.core.adjustments import Adjustment, adjust
 from streams.core.calendar import DAY_MS
+from streams.core.crediting import no_limits
 from streams.core.digest import document_digest, receipt_digest
 from streams.core.ids import tick_id
 from streams.core.merging import HandOver, merge_in, merge_out, origins_of, unmerge_in, unmerge_out
@@ -69,11 +70,13 @@ class History:
         rules: Rules = no_rules,
         *,
         budgets: dict[str, Points] | None = None,
+        limits_of: LimitsOf = no_limits,
         describe: Describe = attributes_of,
     ) -> None:
         self.policy = policy
         self.rules = rules
         self.budgets = budgets or {}
+        self.limits_of = limits_of
         self.describe = describe
         self.accounts: dict[str, Account] = {}
         self.settled: dict[str, SettledReceipt] = {}
@@ -131,6 +134,7 @@ class History:
             rules=self.rules,
             originals=originals,
             budget_left=self._left,
+            limits_of=self.limits_of,
             describe=self.describe,
             origin=owner,
             person=parked.person,

@@ -80,6 +80,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         park_days: How long a return waits for its sale, × 24 h.
         shares_years: After so many years a return of a sale counts as one without a receipt.
         adjust_limit: Above this an adjustment needs an approver.
+        budget_quoted: Whether a confirmed quote may overshoot a budget, or has to ask first.
         limit_first: Whether the first in the log or the earliest event uses up a limit.
         gift_earns: Whether money paid by gift card earns points.
         surplus_expiry: Term of the lot in which an overdraft comes back.
@@ -102,6 +103,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     shares_years: int = 5
     adjust_limit: Points = 10_000
     budget_short: Literal["partial", "nothing"] = "partial"
+    budget_quoted: Literal["honour", "refuse"] = "honour"
     budget_on_return: Literal["release", "keep"] = "release"
     limit_on_return: Literal["release", "keep"] = "release"
     limit_first: Literal["log", "event"] = "log"

@@ -85,6 +85,7 @@ LEDGER = Record(
         "offline_unknown": Word(("earn_only", "store_float")),
         "store_float": Whole("money"),
         "budget_short": Word(("partial", "nothing")),
+        "budget_quoted": Word(("honour", "refuse")),
         "budget_on_return": Word(("release", "keep")),
         "limit_on_return": Word(("release", "keep")),
         "limit_first": Word(("log", "event")),

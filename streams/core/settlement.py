@@ -11,13 +11,20 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.account import Account, CommittedHold, RecentSale
-from streams.core.accrual import Facts, Rules
+from streams.core.accrual import Facts, LimitsOf, Rules
 from streams.core.allocation import spread
 from streams.core.balances import balances
 from streams.core.book import Book
 from streams.core.calendar import DAY_MS
 from streams.core.clawback import claw
-from streams.core.crediting import BudgetLeft, credit, line_nets, unlimited
+from streams.core.crediting import (
+    BudgetLeft,
+    count_discounts,
+    credit,
+    line_nets,
+    no_limits,
+    unlimited,
+)
 from streams.core.digest import receipt_digest
 from streams.core.events import events_of
 from streams.core.ids import result_id
@@ -68,6 +75,7 @@ def settle_receipt(
     rules: Rules,
     originals: Mapping[str, SettledReceipt],
     budget_left: BudgetLeft = unlimited,
+    limits_of: LimitsOf = no_limits,
     describe: Describe = attributes_of,
     origin: str | None = None,
     person: str | None = None,
@@ -84,6 +92,7 @@ def settle_receipt(
         rules: What campaigns pay, as of any sale.
         originals: The settled records of `returns.originals_of`, where there are.
         budget_left: What each budget leaves this partition.
+        limits_of: Which limits printed discounts count in.
         describe: Attributes of a line's goods, for `spendable_on`.
         origin: The account that the receipt was keyed to, before merges.
         person: The person of a household.
@@ -115,7 +124,7 @@ def settle_receipt(
     precedence = Precedence(book, receipt, known) if rivals_of(receipt, account, policy) else None
     awards = _earn(
         book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left,
-        precedence=precedence,
+        limits_of=limits_of, precedence=precedence,
     )  # fmt: skip
     book.expire(book.credited())
 
@@ -271,6 +280,7 @@ def _earn(
     tier: str | None,
     rules: Rules,
     budget_left: BudgetLeft,
+    limits_of: LimitsOf,
     precedence: Precedence | None,
 ) -> tuple[Award, ...]:
     account = book.account
@@ -291,6 +301,7 @@ def _earn(
         store=receipt.store,
         channel=receipt.channel,
     )
+    count_discounts(book, receipt, facts, limits_of)
     nets = line_nets(lines, gift_earns=book.policy.gift_earns)
     return credit(
         book, receipt, nets, rules=rules, facts=facts, budget_left=budget_left,
