@@ -11,7 +11,7 @@ from streams.agents.outbox import Outbox, source_of
 from streams.agents.terms import PROGRAMMES, RESOLUTIONS, Terms
 from streams.core import result as results
 from streams.core.ownership import Interval, owner_at
-from streams.core.receipt import EpochMs
+from streams.core.receipt import EpochMs, Receipt
 from streams.core.routing import (
     Answer,
     Ended,
@@ -24,6 +24,7 @@ from streams.core.routing import (
     arrive,
     end,
     give_up_waiting,
+    look_again,
     visit,
 )
 from streams.engine import Batch
@@ -61,13 +62,14 @@ class RouteStage:
         name = _row_of(body)
         row = REGISTRY.get(batch, name) or Route()
         match body:
-            case RoutedReceipt():
+            case RoutedReceipt(receipt=Receipt(sold_at=sold_at)):
                 step = arrive(
                     row,
                     body.receipt,
                     digest=body.digest,
                     code=body.code,
                     resolve=_resolver(self._out, batch),
+                    unknown=lambda: self._terms.policy(batch, sold_at).unknown_member,
                 )
             case Visit():
                 step = visit(row, body, park_days=self._park_days(batch, body.receipt.sold_at))
@@ -82,9 +84,13 @@ class RouteStage:
             if name is None:
                 break
             row = REGISTRY.get(batch, name) or Route()
-            step = give_up_waiting(row, at=now, park_days=self._park_days(batch, now))
-            self._apply(batch, name, row, step, source)
+            days = self._park_days(batch, now)
             batch.put(PARKED, key, None)
+            step = give_up_waiting(row, at=now, park_days=days)
+            self._apply(batch, name, row, step, source)
+            row = step.route
+            step = look_again(row, at=now, park_days=days, resolve=_resolver(self._out, batch))
+            self._apply(batch, name, row, step, source)
 
     def _apply(self, batch: Batch, name: str, row: Route, step: Step, source: Source) -> None:
         if step.route != row:

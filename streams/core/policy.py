@@ -22,6 +22,9 @@ BOUNDED = (
 DAYS_MOST = 36_600  # A hundred years; beyond it a date leaves the calendar.
 
 
+UnknownMember = Literal["hold", "park", "anonymous"]
+
+
 class PolicyError(ValueError):
     """A ledger policy that is not known or not possible; says which key is wrong."""
 
@@ -84,6 +87,8 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
         limit_first: Whether the first in the log or the earliest event uses up a limit.
         gift_earns: Whether money paid by gift card earns points.
         surplus_expiry: Term of the lot in which an overdraft comes back.
+        unknown_member: What becomes of a receipt whose identifiers nobody has registered: an
+            account of its own holds what it earns, it waits, or it is nobody's.
         offline_unknown: What a store that is offline gives a member it can't find.
         store_float: Minor units that it may redeem for them, where it may.
         classes: The spending order.
@@ -109,6 +114,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     limit_first: Literal["log", "event"] = "log"
     gift_earns: bool = False
     surplus_expiry: dict[str, object] = field(default_factory=lambda: {"months": 12})
+    unknown_member: UnknownMember = "hold"
     offline_unknown: Literal["earn_only", "store_float"] = "earn_only"
     store_float: Money = 0
     tier: TierPolicy | None = None

@@ -82,6 +82,7 @@ LEDGER = Record(
         "shares_years": Whole("count", 1, 100),
         "adjust_limit": Whole("points"),
         "gift_earns": Flag(),
+        "unknown_member": Word(("hold", "park", "anonymous")),
         "offline_unknown": Word(("earn_only", "store_float")),
         "store_float": Whole("money"),
         "budget_short": Word(("partial", "nothing")),

@@ -14,11 +14,15 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.ownership import Interval, home
+from streams.core.ownership import Interval, home, is_home
+from streams.core.policy import UnknownMember
 from streams.core.receipt import EpochMs, Identifier, Receipt
 
 DAY_MS = 86_400_000
+# How often a document that waits for its member to register is looked at again.
+RETRY_MS = 3_600_000
 UNMATCHED = "RETURN_UNMATCHED"
+MEMBER_UNKNOWN = "MEMBER_UNKNOWN"
 PRECEDENCE = ("card", "phone", "email")
 
 # digest, instant → who owns it then
@@ -70,12 +74,14 @@ class Route(Struct, frozen=True):
         owner: Whose its sold lines are; None until seen, or when it was refused.
         code: The refusal code, when the document was refused here.
         waiting: Documents parked under this id, in the order of arrival.
+        nameless: The document itself, while it waits for its member to register.
     """
 
     digest: str | None = None
     owner: Owner | None = None
     code: str | None = None
     waiting: tuple[Visit, ...] = ()
+    nameless: Receipt | None = None
 
 
 class Part(Struct, frozen=True):
@@ -157,8 +163,19 @@ def originals_of(receipt: Receipt) -> tuple[str, ...]:
     return tuple(dict.fromkeys(named))
 
 
+def hold() -> UnknownMember:
+    """Let an account of its own keep what an unregistered identifier earns."""
+    return "hold"
+
+
 def arrive(
-    route: Route, receipt: Receipt, *, digest: str, code: str | None, resolve: Resolve
+    route: Route,
+    receipt: Receipt,
+    *,
+    digest: str,
+    code: str | None,
+    resolve: Resolve,
+    unknown: Callable[[], UnknownMember] = hold,
 ) -> Step:
     """
     Decide what becomes of a document at its own id.
@@ -169,6 +186,7 @@ def arrive(
         digest: Of the canonical document.
         code: The refusal that the document's form earns, or None.
         resolve: The router's copy of who owns which identifier.
+        unknown: The programme's policy, asked where nobody has registered the identifiers.
     """
     if route.digest is not None and route.digest != digest:
         return Step(route, (Answer(receipt, "conflict", "CONFLICT", digest),))
@@ -180,6 +198,48 @@ def arrive(
         return Step(refused, (Answer(receipt, "refused", code, digest),))
 
     owner = route.owner or owner_of(receipt, resolve)
+    route = replace(route, digest=digest)
+    if route.owner is None and is_home(owner.key):
+        policy = unknown()
+        if policy == "park" and _asks_for_member(receipt):
+            return _wait_for_member(route, receipt, digest)
+        if policy == "anonymous":
+            owner = Owner(receipt.id, None)
+    return _go_to(route, receipt, digest, owner)
+
+
+def look_again(route: Route, *, at: EpochMs, park_days: int, resolve: Resolve) -> Step:
+    """
+    Decide, at a tick, what becomes of a document that waits for its member.
+
+    A registered member gets it as of the sale; after *park_days* × 24 h it is nobody's.
+    """
+    receipt = route.nameless
+    if receipt is None:
+        return Step(route)
+    owner = owner_of(receipt, resolve)
+    if is_home(owner.key):
+        if at < receipt.accepted_at + park_days * DAY_MS:
+            return Step(route, (Park(receipt.id, at + RETRY_MS),))
+        owner = Owner(receipt.id, None)
+    return _go_to(route, receipt, route.digest or "", owner)
+
+
+def _asks_for_member(receipt: Receipt) -> bool:
+    """Tell whether anything of *receipt* is the member's own: its returns follow their sale."""
+    return bool(receipt.sales) or any(line.of is None for line in receipt.returns)
+
+
+def _wait_for_member(route: Route, receipt: Receipt, digest: str) -> Step:
+    answer = Answer(receipt, "deferred", MEMBER_UNKNOWN, digest)
+    if route.nameless is not None:
+        return Step(route, (answer,))
+    wake = Park(receipt.id, receipt.accepted_at + RETRY_MS)
+    return Step(replace(route, nameless=receipt), (answer, wake))
+
+
+def _go_to(route: Route, receipt: Receipt, digest: str, owner: Owner) -> Step:
+    """Send a document on to its originals or its owner, and what waited for it after it."""
     originals = originals_of(receipt)
     if originals:
         onward: tuple[Output, ...] = (Visit(receipt, digest, owner, originals),)
@@ -187,7 +247,8 @@ def arrive(
         onward = (Part(receipt, owner, receipt.id, digest),)
     # Documents that waited for this one follow it at once, in the order of their arrival.
     freed = tuple(output for visit in route.waiting for output in _go_on(visit, receipt.id, owner))
-    return Step(replace(route, digest=digest, owner=owner, waiting=()), onward + freed)
+    settled = replace(route, digest=digest, owner=owner, waiting=(), nameless=None)
+    return Step(settled, onward + freed)
 
 
 def visit(route: Route, visitor: Visit, *, park_days: int) -> Step:

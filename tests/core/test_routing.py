@@ -7,6 +7,7 @@ from streams.core.ownership import Interval
 from streams.core.receipt import Identifier, Original, Receipt, ReturnLine, SaleLine
 from streams.core.routing import (
     DAY_MS,
+    RETRY_MS,
     Answer,
     Ended,
     Owner,
@@ -17,6 +18,7 @@ from streams.core.routing import (
     arrive,
     end,
     give_up_waiting,
+    look_again,
     owner_of,
     visit,
 )
@@ -180,3 +182,59 @@ def test_a_void_goes_to_the_owner_of_what_it_voids():
     (part,) = visit(Route(digest="1", owner=Owner("A", "A")), visitor, park_days=30).outputs
 
     assert part == Part(void, Owner("A", "A"), "v", "x")
+
+
+NEW = Identifier("card", "new")
+
+
+def meet(receipt, unknown, route=None):
+    """Let *receipt* arrive where nobody has registered its card."""
+    return arrive(
+        route or Route(), receipt, digest="x", code=None, resolve=resolve, unknown=lambda: unknown
+    )
+
+
+@pytest.mark.parametrize(
+    ("unknown", "owner"), [("hold", Owner("~new", "~new")), ("anonymous", Owner("s", None))]
+)
+def test_a_sale_of_an_unknown_member_is_held_or_nobodys(unknown, owner):
+    """The programme says; a known member's sale does not ask."""
+    step = meet(sale("s", NEW), unknown)
+    assert step.outputs == (Part(sale("s", NEW), owner, "s", "x"),)
+    assert step.route.owner == owner
+    assert meet(sale("s", CARD), unknown).route.owner == Owner("A", "A")
+
+
+def test_a_sale_may_wait_for_its_member_to_register():
+    """It is looked at again every hour; registered, it is the member's, and its returns follow."""
+    receipt = sale("s", NEW)
+    step = meet(receipt, "park")
+    assert step.outputs == (
+        Answer(receipt, "deferred", "MEMBER_UNKNOWN", "x"),
+        Park("s", 10 + RETRY_MS),
+    )
+    assert meet(receipt, "park", step.route).outputs == step.outputs[:1]
+    visitor = meet(back("r", "s", identifiers=(NEW,)), "park").outputs[0]
+    row = visit(step.route, visitor, park_days=30).route
+    step = look_again(row, at=RETRY_MS + 10, park_days=30, resolve=resolve)
+    assert step == (type(step))(row, (Park("s", 2 * RETRY_MS + 10),))
+
+    step = look_again(row, at=99, park_days=30, resolve=lambda *_: Interval("N"))
+    assert [(each.owner.key, each.receipt.id) for each in step.outputs] == [("N", "s"), ("N", "r")]
+    assert step.route == Route("x", Owner("N", "N"))
+    assert look_again(step.route, at=999, park_days=30, resolve=resolve) == type(step)(step.route)
+
+
+def test_a_sale_whose_member_never_registered_is_nobodys_in_the_end():
+    """Its goods can still be returned; it earns nothing."""
+    row = meet(sale("s", NEW), "park").route
+    assert look_again(row, at=30 * DAY_MS + 9, park_days=30, resolve=resolve).route == row
+    step = look_again(row, at=30 * DAY_MS + 10, park_days=30, resolve=resolve)
+    assert step.outputs == (Part(sale("s", NEW), Owner("s", None), "s", "x"),)
+
+
+def test_a_return_does_not_wait_for_its_member():
+    """It follows the sale that it names, whoever brings it."""
+    assert isinstance(meet(back("r", "s", identifiers=(NEW,)), "park").outputs[0], Visit)
+    waits = meet(back("q", None, identifiers=(NEW,)), "park").outputs[0]
+    assert isinstance(waits, Answer)
