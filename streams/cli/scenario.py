@@ -11,6 +11,8 @@ from streams.cli.errors import FAILED, USAGE, VerbError
 from streams.documents import DocumentFileError, Problem
 from streams.scenarios.document import read_scenario, scenario_files
 from streams.scenarios.running import Failure, Report, run_file
+from streams.scenarios.table import RULES, rules_of
+from streams.scenarios.table import table as write_table
 
 app = typer.Typer(
     help="Run stories of a shop through the core.", add_completion=False,
@@ -71,6 +73,15 @@ def check(paths: Paths, *, json: Annotated[bool, output.Json] = False) -> None:
 def new() -> None:
     """Print a scenario to begin with, every line explained."""
     output.say(EXAMPLE.read_text(encoding="utf-8").rstrip())
+
+
+@app.command()
+def table(folder: Annotated[Path, typer.Argument(help="A folder with a rules.yaml.")]) -> None:
+    """Print which scenarios show which rule, as Markdown."""
+    if not (folder / RULES).is_file():
+        raise VerbError("NO_FILE", f"there is no file {folder / RULES}", "check the path", USAGE)
+    read = [read_scenario(each) for each in _files([folder])]
+    output.say(write_table(rules_of(folder), read, folder))
 
 
 EXAMPLE = Path(__file__).parents[1] / "scenarios" / "example.yaml"

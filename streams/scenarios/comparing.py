@@ -223,7 +223,7 @@ class Comparison:
             },
         }
 
-    def _same_quote(self) -> str | None:
+    def _same_quote(self) -> str:
         """Name the first other quote of the same id, or none."""
         quoted = self.played.quoted
         assert quoted is not None
@@ -233,7 +233,7 @@ class Comparison:
                 for name, other in self.player.quotes.items()
                 if other.quote.id == quoted.quote.id and name != self.played.step.name
             ),
-            None,
+            "none",
         )
 
     def _lot_names(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ Every decision on that way is a function of the core.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -99,7 +100,7 @@ class World:
         self.answers: list[Answered] = []
         self.routes: dict[str, Route] = {}
         self.owners: dict[str, Ownership] = {}
-        self._codec: Codec = committed()
+        self._codec = _codec()
 
     # --- What is published ----------------------------------------------------------
 
@@ -384,6 +385,12 @@ class World:
         )["birthday"]
         assert isinstance(known, Birth)
         return birthday_year(window, known)
+
+
+@cache
+def _codec() -> Codec:
+    """Compile the codec once; every scenario's till speaks it."""
+    return committed()
 
 
 def _usable(account: Account) -> Iterable[MemberLot]:
