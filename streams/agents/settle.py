@@ -20,7 +20,7 @@ from streams.agents.terms import CAMPAIGNS, PRODUCTS, PROGRAMMES, STORES, Terms
 from streams.core import adjustments, status
 from streams.core.account import Account
 from streams.core.accrual import LotTerms
-from streams.core.calendar import CalendarError, dates
+from streams.core.calendar import LATEST, CalendarError, dates
 from streams.core.digest import document_digest
 from streams.core.grammar import DocumentError
 from streams.core.lots import condition_text, spending_condition
@@ -114,6 +114,8 @@ class SettleStage:
             key = (record.key or b"").decode()
         except UnicodeDecodeError:
             raise MalformedError("key: not UTF-8") from None
+        if not 0 <= command.at <= LATEST:
+            raise MalformedError("at: beyond the calendar")
         if isinstance(command.body, messages.Adjustment):
             _terms_of(command.body.terms)
         if isinstance(command.body, messages.StatusChange) and command.body.status not in STATUSES:

@@ -5,7 +5,7 @@ from msgspec import Struct
 from streams.core.account import Account
 from streams.core.accrual import LotTerms
 from streams.core.book import Book
-from streams.core.calendar import dates
+from streams.core.calendar import LATEST, dates
 from streams.core.ids import lot_id
 from streams.core.lots import Lot, condition_text, drawable
 from streams.core.outcome import finish
@@ -74,7 +74,7 @@ def adjust(
 
 def _refusal(adjustment: Adjustment, policy: LedgerPolicy) -> str | None:
     size = abs(adjustment.points)
-    if not 1 <= size <= LARGEST:
+    if not 1 <= size <= LARGEST or not 0 <= adjustment.at <= LATEST:
         return "VALUE_RANGE"
     if not adjustment.actor or not adjustment.reason:
         return "ACTOR_REQUIRED"

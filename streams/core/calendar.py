@@ -19,7 +19,10 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MONTHS = 12
-COUNT_MOST = 100_000  # Of any unit of a term; days beyond it leave the calendar.
+COUNT_MOST = 100_000  # Of minutes and hours.
+DAYS_MOST = 36_600  # A hundred years: a term from any instant in bounds stays in the calendar.
+MONTHS_MOST = 1_200
+LATEST = 221_845_392_000_000  # 9000-01-01: documents carry no later instant, and none before 1970.
 LEAP_DAY = (2, 29)
 
 
@@ -71,7 +74,10 @@ def instant(text: str, zone: str | None = None) -> EpochMs:
         if zone is None:
             raise CalendarError(f"{text!r} lacks an offset or Z")
         moment = moment.replace(tzinfo=zone_of(zone), fold=0)
-    return _millis(moment)
+    try:
+        return _millis(moment)
+    except OverflowError as error:
+        raise CalendarError(f"{text!r} is beyond the calendar") from error
 
 
 def local_date(at: EpochMs, zone: str) -> date:
@@ -142,7 +148,7 @@ def _activation(delay: Mapping[str, int], event_at: EpochMs, zone: str) -> Epoch
     if not delay:
         return event_at
     ((unit, count),) = delay.items() if len(delay) == 1 else (("", 0),)
-    _whole(count, f"delay {unit}")
+    _whole(count, f"delay {unit}", DAYS_MOST if unit == "days" else COUNT_MOST)
     if unit == "minutes":
         return event_at + count * MINUTE_MS
     if unit == "hours":
@@ -170,7 +176,9 @@ def _end(valid: Mapping[str, object], base: EpochMs, zone: str) -> EpochMs | Non
     try:
         last_plus_one = _day_after(unit, value, valid.get("at_least", 1), local_date(base, zone))
         return midnight(last_plus_one, zone)
-    except OverflowError as error:
+    except CalendarError:
+        raise
+    except (OverflowError, ValueError) as error:
         raise CalendarError(f"valid {dict(valid)!r} ends beyond the calendar") from error
 
 
@@ -178,12 +186,12 @@ def _day_after(unit: str, value: object, at_least: object, day: date) -> date:
     """Give the day at whose start the lot stops being usable."""
     if unit == "yearly":
         month, of_month = yearly(str(value))
-        earliest = day + timedelta(days=_whole(at_least, "at_least"))
+        earliest = day + timedelta(days=_whole(at_least, "at_least", DAYS_MOST))
         first = in_year(earliest.year, month, of_month)
         return first if first >= earliest else in_year(earliest.year + 1, month, of_month)
     if unit == "next_year":
         return in_year(day.year + 1, *yearly(str(value)))
-    count = _whole(value, f"valid {unit}")
+    count = _whole(value, f"valid {unit}", DAYS_MOST if unit == "days" else MONTHS_MOST)
     if unit == "days":
         return day + timedelta(days=count + 1)
     if unit == "months":
@@ -195,9 +203,9 @@ def _day_after(unit: str, value: object, at_least: object, day: date) -> date:
     )
 
 
-def _whole(value: object, what: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= COUNT_MOST:
-        raise CalendarError(f"{what} is {value!r}: write a whole number from 0 to {COUNT_MOST}")
+def _whole(value: object, what: str, most: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise CalendarError(f"{what} is {value!r}: write a whole number from 0 to {most}")
     return value
 
 

@@ -5,7 +5,7 @@ originals are.  A refusal is a value; a refused document posts nothing and
 leaves the mark.
 """
 
-from streams.core.calendar import DAY_MS, MINUTE_MS
+from streams.core.calendar import DAY_MS, LATEST, MINUTE_MS
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import Receipt, ReturnLine, SaleLine
 
@@ -54,6 +54,9 @@ def form_refusal(receipt: Receipt, policy: LedgerPolicy) -> str | None:
 
 def _out_of_range(receipt: Receipt) -> bool:
     if not receipt.sales and not receipt.returns and receipt.void_of is None:
+        return True
+    instants = (receipt.sold_at, receipt.accepted_at, receipt.held_at or 0)
+    if min(instants) < 0 or max(instants) > LATEST:
         return True
     if not 0 <= receipt.gift_card <= LARGEST:
         return True

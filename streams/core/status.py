@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from streams.core.account import Account
 from streams.core.book import Book
+from streams.core.calendar import LATEST
 from streams.core.lots import end_of
 from streams.core.outcome import finish
 from streams.core.policy import LedgerPolicy
@@ -33,6 +34,8 @@ def set_status(
     final and end every lot by `forfeit`; a closed account can still be erased, any
     other change of it is refused as STATUS_FINAL.
     """
+    if not 0 <= change.at <= LATEST:
+        return account, refused(change.id, "VALUE_RANGE", kind="status", account=account.id)
     final = account.status in ("closed", "erased")
     if final and change.status != "erased":
         return account, refused(change.id, "STATUS_FINAL", kind="status", account=account.id)

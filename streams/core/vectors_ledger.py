@@ -82,10 +82,10 @@ def run_one(
     vector: Mapping[str, Any], defaults: Mapping[str, Any] | None = None
 ) -> Iterator[Difference]:
     """Yield the differences of one vector."""
-    name = str(vector.get("name", ""))
+    name = str(vector.get("name", "")) if isinstance(vector, Mapping) else ""
     try:
         got = outcome(vector, defaults)
-    except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield Difference(name, "", "a history", f"{type(error).__name__}: {error}")
         return
     for part, expected in vector.get("expect", {}).items():
@@ -153,7 +153,9 @@ def _weights(over: str) -> list[int] | None:
 # --- Reading events -------------------------------------------------------------
 
 
-def _known(document: Mapping[str, Any], keys: frozenset[str], what: str) -> None:
+def _known(document: Any, keys: frozenset[str], what: str) -> None:
+    if not isinstance(document, Mapping):
+        raise TypeError(f"{what} is no map: {document!r}")
     unknown = sorted(set(document) - keys)
     if unknown:
         raise ValueError(f"{what} has {unknown[0]!r}; known are {', '.join(sorted(keys))}")
@@ -209,11 +211,11 @@ def receipt_from(event: Mapping[str, Any]) -> Receipt:
     _known(event, RECEIPT_KEYS, f"receipt {event.get('id', '')}")
     sales, returns = [], []
     for line in event.get("lines") or ():
-        if "of" in line:
-            _known(line, RETURN_KEYS, f"return line {line.get('n')}")
+        if isinstance(line, Mapping) and "of" in line:
+            _known(line, RETURN_KEYS, "return line")
             returns.append(line)
         else:
-            _known(line, SALE_KEYS, f"line {line.get('n')}")
+            _known(line, SALE_KEYS, "line")
             sales.append(line)
     sold_at = instant(event["sold_at"])
     accepted_at = event.get("accepted_at")

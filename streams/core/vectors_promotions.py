@@ -56,6 +56,9 @@ def run(document: Mapping[str, Any]) -> list[Difference]:
 
 def run_one(vector: Mapping[str, Any]) -> Iterator[Difference]:
     """Yield the differences of one vector."""
+    if not isinstance(vector, Mapping):
+        yield Difference("", "", "a worked example", vector)
+        return
     name = str(vector.get("name", ""))
     answer = KINDS.get(str(vector.get("kind")))
     if answer is None:
@@ -63,7 +66,7 @@ def run_one(vector: Mapping[str, Any]) -> Iterator[Difference]:
         return
     try:
         got = answer(vector["given"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         yield Difference(name, "", "an answer", f"{type(error).__name__}: {error}")
         return
     expected = vector["expected"]

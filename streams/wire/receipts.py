@@ -125,6 +125,9 @@ def _sale(line: Mapping[str, Any]) -> SaleLine:
     if line["of"] is not None:
         raise MalformedError("lines.of: a sale line gives nothing back")
     _check_word("lines.sku", line["sku"])
+    for name in ("discounts", "redeem"):
+        if len(line[name]) > LISTED_MAX:
+            raise MalformedError(f"lines.{name}: more than {LISTED_MAX}")
     return SaleLine(
         n=line["n"],
         sku=line["sku"],

@@ -1,7 +1,8 @@
 """Spoilt documents by the thousand: accepted or refused, never anything else.
 
-The seed is printed with a failure.  What is accepted is also compiled and
-asked, because a document that can be published must not break a worker.
+The seed is printed with a failure, and the count with every run (`pytest -s`).
+What is accepted is also compiled and asked, because a document that can be published
+must not break a worker.
 """
 
 import copy
@@ -151,6 +152,7 @@ def fuzz(seed, count):
         except Exception as error:  # noqa: BLE001 - Any other is what the fuzz looks for.
             pytest.fail(f"seed {seed}, document {number}: {error!r}")
         slowest = max(slowest, time.perf_counter() - start)
+    print(f"{count} documents of seed {seed}: {accepted} accepted; slowest {slowest * 1000:.0f} ms")  # noqa: T201 - The count is the result.
     assert slowest < 1, f"seed {seed}"
     assert accepted > count // 100, "hardly anything is accepted: the fuzz tests too little"
     assert accepted < count, "everything is accepted: the fuzz spoils nothing"
