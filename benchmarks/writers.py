@@ -1,9 +1,9 @@
-"""One transactional writer a stage and worker, or one a shard: latency and cost of both.
+"""What a round costs, when all shards of a stage share a transactional writer or each has one.
 
-A chain of stages, a process each, counts the records of every key and passes each one on.
-Values carry the instant at which they were sent; a reader of committed records at the end
-takes the time.  CPU is that of broker and workers together in a measured window, broker and
-workers warm.  Variants take turns, round by round, and figures are medians over rounds.
+The same rounds, a record for each of four shards, are committed on a warm broker in both
+ways in turns, by the engine's own order of effects: each shard's change and output, and its
+offset.  CPU is that of the broker's process and of this one; it tells the same on a machine
+that has other things to do.
 
     python benchmarks/writers.py [--quick]
 """
@@ -11,171 +11,87 @@ workers warm.  Variants take turns, round by round, and figures are medians over
 import json
 import os
 import statistics
-import struct
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import uvloop
-from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage, topics_needed
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.engine.kafka_log import KafkaLog
+from streams.engine.record import Output
+from streams.engine.transaction import Share, commit
+from streams.sandbox.kafka import EmbeddedKafka
 
-ROOT = Path(__file__).parents[1]
-PARTITIONS = 4
-KEYS = 10_000
-PAD = b"x" * 290
-RATE = 500
-WARM_SECONDS = 8.0
-LANDING_SECONDS = 5.0
+SHARDS = 4
+GROUP = "bench-writers"
 TICK = os.sysconf("SC_CLK_TCK")
+VALUE = b"x" * 300
 
-Variant = tuple[int, str]
-"""How many stages, and what a writer is shared by."""
-
-
-def topic(number: int) -> str:
-    """Name the topic that stage *number* reads."""
-    return f"bench-{number}"
+# A client that is no member of the group, whose offsets are never refused.
+OUTSIDER = b"CGMDv2:\xff\xff\xff\xff" + GROUP.encode() + b"\0\0\1"
 
 
-def declared(number: int) -> AppDeclaration:
-    """Declare stage *number*: count, and pass on."""
-    out = topic(number + 1)
+class Nowhere:
+    """A local state that takes no time."""
 
-    def count(batch: Batch) -> None:
-        for record in batch.records:
-            key = record.key or b""
-            batch.put("counts", key, b"%d" % (int(batch.get("counts", key) or 0) + 1))
-            batch.emit(out, key, record.value)
+    def get(self, table: str, key: bytes) -> bytes | None:
+        """Know nothing."""
 
-    return AppDeclaration(
-        f"bench-stage-{number}", (Stage("count", (topic(number),), count, ("counts",)),)
+    def scan(self, table: str, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:  # noqa: ARG002
+        """Know nothing."""
+        return iter(())
+
+    def apply(self, puts: object, ends: object) -> None:
+        """Keep nothing."""
+
+
+@contextmanager
+def broker() -> Iterator[EmbeddedKafka]:
+    """Run a broker with a source, a changelog and an output topic."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
+        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        topics = [NewTopic(name, SHARDS, 1) for name in ("source", "changelog", "out")]
+        for future in admin.create_topics(topics).values():
+            future.result()
+        yield kafka
+
+
+def writer(kafka: EmbeddedKafka, name: str) -> KafkaLog:
+    """Make a writer that is ready."""
+    log = KafkaLog(
+        client={"bootstrap.servers": kafka.bootstrap, "socket.nagle.disable": True},
+        transactional_id=name,
+        timeout_ms=60_000,
+        changelogs={"table": "changelog"},
+        call_timeout_s=60,
     )
+    log.fence(60)
+    log.join(OUTSIDER, "note")
+    return log
 
 
-def work(brokers: str, folder: str, port: str, number: str, settings: str) -> int:
-    """Be the worker of stage *number* until told to stop."""
-    uvloop.install()
-    engine = EngineSettings(
-        brokers=brokers,
-        data_dir=Path(folder),
-        health_port=int(port),
-        instance_id="one",
-        **json.loads(settings),
-    )
-    return Engine(declared(int(number)), engine).run()
+def share(shard: int, number: int) -> Share:
+    """Say what a shard did with its record of a round."""
+    key = b"%d" % (number % 1000)
+    puts = {"table": {key: VALUE}}
+    return Share(shard, Nowhere(), puts, (Output("out", key, VALUE, shard),))
 
 
-class Chain:
-    """The processes of *stages* stages, ready to work."""
-
-    def __init__(self, brokers: str, folder: Path, stages: int, settings: dict[str, Any]) -> None:
-        ports = [free_port() for _ in range(stages)]
-        self.processes = [
-            subprocess.Popen(
-                [
-                    sys.executable,
-                    __file__,
-                    "worker",
-                    brokers,
-                    str(folder / str(number)),
-                    str(port),
-                    str(number),
-                    json.dumps(settings),
-                ],
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+def do_rounds(writers: list[KafkaLog], first: int, count: int) -> None:
+    """Commit *count* rounds; with one writer a shard they follow each other."""
+    for number in range(first, first + count):
+        for shards in [range(SHARDS)] if len(writers) == 1 else [[each] for each in range(SHARDS)]:
+            commit(
+                writers[0 if len(writers) == 1 else shards[0]],
+                [share(shard, number) for shard in shards],
+                position={("source", shard): number for shard in shards},
+                reach=lambda _: None,
             )
-            for number, port in enumerate(ports)
-        ]
-        for port in ports:
-            await_ready(port)
-
-    def stop(self) -> None:
-        """End them in order."""
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait(30)
-
-
-def await_ready(port: int) -> None:
-    """Wait until a worker says that it is ready."""
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise TimeoutError("a worker doesn't become ready")
-
-
-class Reader:
-    """Takes the time of what arrives in *name*, from send to sight of committed records."""
-
-    def __init__(self, brokers: str, name: str) -> None:
-        self.seen: list[tuple[float, float]] = []
-        """When each record was sent, and how long it took, in seconds."""
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": "bench-reader",
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "latest",
-                "enable.auto.commit": False,
-                "fetch.wait.max.ms": 500,
-            }
-        )
-        self._consumer.subscribe([name])
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            for message in self._consumer.consume(1000, 0.1):
-                now = time.monotonic()
-                value = message.value()
-                if message.error() is None and value:
-                    (sent,) = struct.unpack_from("<d", value)
-                    self.seen.append((sent, now - sent))
-        self._consumer.close()
-
-    def stop(self) -> None:
-        """Read no more."""
-        self._ending.set()
-        self._thread.join()
-
-
-def send(brokers: str, rate: float, seconds: float) -> int:
-    """Send records evenly; give how many."""
-    producer = Producer(
-        {"bootstrap.servers": brokers, "linger.ms": 0, "partitioner": "murmur2_random"}
-    )
-    began = time.monotonic()
-    sent = 0
-    while (now := time.monotonic()) - began < seconds:
-        due = int((now - began) * rate)
-        while sent < due:
-            key = b"%d" % (sent * 7919 % KEYS)
-            producer.produce(topic(0), struct.pack("<d", time.monotonic()) + PAD, key)
-            sent += 1
-        producer.poll(0)
-        time.sleep(0.001)
-    producer.flush(30)
-    return sent
 
 
 def cpu_seconds(pid: int) -> float:
@@ -184,101 +100,48 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """Give the value below which *part* of *values* lie."""
-    ordered = sorted(values)
-    return ordered[min(int(len(ordered) * part), len(ordered) - 1)]
-
-
-@contextmanager
-def broker() -> Iterator[EmbeddedKafka]:
-    """Run a broker with the topics of three stages."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedKafka(Path(folder) / "kafka") as kafka:
-        needs = [NewTopic(topic(number), PARTITIONS, 1) for number in range(4)]
-        for number in range(3):
-            app = declared(number)
-            found = topics_needed(app.app_id, app.stages, {topic(number): PARTITIONS})
-            needs += [NewTopic(each.name, each.partitions, 1, config=each.config) for each in found]
-        for future in (
-            AdminClient({"bootstrap.servers": kafka.bootstrap}).create_topics(needs).values()
-        ):
-            future.result()
-        yield kafka
-
-
-def once(kafka: EmbeddedKafka, variant: Variant, seconds: float, rate: float) -> dict[str, float]:
-    """Measure one variant in one window."""
-    stages, shared_by = variant
-    with tempfile.TemporaryDirectory() as folder:
-        chain = Chain(kafka.bootstrap, Path(folder), stages, {"writer_per": shared_by})
-        reader = Reader(kafka.bootstrap, topic(stages))
-        try:
-            send(kafka.bootstrap, rate, WARM_SECONDS)
-            assert kafka.pid is not None
-            pids = [process.pid for process in chain.processes]
-            before = cpu_seconds(kafka.pid), sum(map(cpu_seconds, pids))
-            began = time.monotonic()
-            sent = send(kafka.bootstrap, rate, seconds)
-            ended = time.monotonic()
-            after = cpu_seconds(kafka.pid), sum(map(cpu_seconds, pids))
-            time.sleep(LANDING_SECONDS)
-        finally:
-            reader.stop()
-            chain.stop()
-    took = [each for at, each in reader.seen if began <= at <= ended]
-    assert len(took) == sent, f"{sent} were sent, {len(took)} arrived"
-    return {
-        "p50_ms": statistics.median(took) * 1000,
-        "p99_ms": percentile(took, 0.99) * 1000,
-        "broker_us": (after[0] - before[0]) * 1e6 / sent,
-        "workers_us": (after[1] - before[1]) * 1e6 / sent,
-        "cores": (sum(after) - sum(before)) / (ended - began),
-    }
-
-
-def run(*, quick: bool = False, rate: float = RATE) -> dict[str, Any]:
-    """Run every variant, in turns; see `loyalty bench`."""
-    variants: list[Variant] = [(1, "stage"), (1, "shard"), (3, "stage"), (3, "shard")]
-    found: dict[Variant, list[dict[str, float]]] = {each: [] for each in variants}
+def run(*, quick: bool = False) -> dict[str, Any]:
+    """Measure both ways in turns; see `loyalty bench`."""
+    found: dict[str, list[tuple[float, float]]] = {"stage": [], "shard": []}
+    count = 100 if quick else 500
     with broker() as kafka:
-        for _ in range(1 if quick else 5):
-            for variant in variants:
-                figures = once(kafka, variant, 10 if quick else 30, rate)
-                found[variant].append(figures)
-                shown = ", ".join(f"{name} {value:.1f}" for name, value in figures.items())
-                print(f"{variant}: {shown}", file=sys.stderr, flush=True)
+        assert kafka.pid is not None
+        ways = {
+            "stage": [writer(kafka, "shared")],
+            "shard": [writer(kafka, f"own-{shard}") for shard in range(SHARDS)],
+        }
+        for turn in range(3 if quick else 9):
+            for way, writers in ways.items():
+                before = cpu_seconds(kafka.pid), time.process_time()
+                do_rounds(writers, turn * count, count)
+                after = cpu_seconds(kafka.pid), time.process_time()
+                # The first turn warms the broker's compiler.
+                if turn:
+                    records = count * SHARDS
+                    found[way].append(
+                        (
+                            (after[0] - before[0]) * 1e6 / records,
+                            (after[1] - before[1]) * 1e6 / records,
+                        )
+                    )
     return measures(found)
 
 
-def measures(found: dict[Variant, list[dict[str, float]]]) -> dict[str, Any]:
-    """Turn rounds into measures."""
-
-    def middle(variant: Variant, name: str) -> float:
-        return statistics.median(each[name] for each in found[variant])
-
-    def held(value: float, unit: str, goal: float) -> dict[str, Any]:
-        return {"value": value, "unit": unit, "goal": goal, "met": value <= goal}
-
-    result = {
-        "one stage, p50": held(middle((1, "stage"), "p50_ms"), "ms", 15),
-        "one stage, p99": held(middle((1, "stage"), "p99_ms"), "ms", 40),
-        "three stages, p50": held(middle((3, "stage"), "p50_ms"), "ms", 60),
-        "three stages, p99": held(middle((3, "stage"), "p99_ms"), "ms", 150),
-        "three stages, broker and workers": held(middle((3, "stage"), "cores"), "cores", 1),
-    }
-    for stages in (1, 3):
-        for name in ("broker_us", "workers_us"):
-            pairs = zip(found[stages, "stage"], found[stages, "shard"], strict=True)
-            result[f"{stages} stages, {name[:-3]} a record, a writer a stage"] = {
-                "value": middle((stages, "stage"), name),
-                "unit": "µs CPU",
-                "baseline": middle((stages, "shard"), name),
-                "ratio": statistics.median(one[name] / each[name] for one, each in pairs),
-            }
+def measures(found: dict[str, list[tuple[float, float]]]) -> dict[str, Any]:
+    """Turn turns into measures."""
+    result = {}
+    for place, who in enumerate(("broker", "client")):
+        shared, own = ([each[place] for each in found[way]] for way in ("stage", "shard"))
+        result[f"{who} a record, one writer a stage"] = {
+            "value": statistics.median(shared),
+            "unit": "µs CPU",
+            "baseline": statistics.median(own),
+            "ratio": statistics.median(a / b for a, b in zip(shared, own, strict=True)),
+            "goal": "below one writer a shard" if who == "broker" else None,
+            "met": statistics.median(shared) < statistics.median(own) if who == "broker" else None,
+        }
     return result
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["worker"]:
-        sys.exit(work(*sys.argv[2:]))
     print(json.dumps(run(quick="--quick" in sys.argv), indent=2, ensure_ascii=False))
