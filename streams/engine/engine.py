@@ -11,6 +11,7 @@ import gc
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
@@ -68,6 +69,8 @@ class Engine:
         self._turn = threading.Lock()
         self._ending = threading.Event()
         self._assigned = False
+        self._tended_at = 0.0
+        """When the loop last came round; 0 before it has."""
         self._pool = ThreadPoolExecutor(64, "shard")
         self._lock: IO[str] | None = None
         self._app: faust.App | None = None
@@ -324,8 +327,13 @@ class Engine:
         assert self._app is not None
         while not self._app.should_stop:
             await asyncio.sleep(TEND_S)
+            self._tended_at = time.monotonic()
             for team in self._teams:
                 team.settle()
+            for shard in self._shards:
+                # What comes after a quiet hour hasn't waited for an hour.
+                if not self._lag(shard):
+                    shard.progress_at = self._tended_at
 
     def note_read(self) -> None:
         """Note for every shard how far its sources are read; see EngineConsumer."""
@@ -358,11 +366,12 @@ class Engine:
         missing += [
             f"shard {each.name} is {each.state}" for each in shards if each.state != "running"
         ]
+        late = self.settings.stuck_after_s
         stuck = [
-            each.name
-            for each in shards
-            if each.lag and each.since_commit_s > self.settings.stuck_after_s
+            each.name for each in self._shards if self._lag(each) and age(each.progress_at) > late
         ]
+        if self._tended_at and age(self._tended_at) > late:
+            stuck.append("event loop")
         offsets: Mapping[str, HeldReference] = {} if references is None else references.references
         return Health(
             app=self.declared.app_id,
@@ -384,6 +393,7 @@ class Engine:
             last_transaction_s=shard.last_transaction_s,
             aborted=shard.aborts,
             restored=shard.restored,
+            restore_left=shard.restore_left,
             since_commit_s=age(shard.last_commit_at),
         )
 

@@ -15,9 +15,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from msgspec import Struct
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+TRANSACTION_SECONDS = Histogram(
+    "loyalty_transaction_seconds",
+    "Transactions, from the call of the handlers to the local state",
+    ("app", "stage"),
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+    registry=None,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -35,15 +43,18 @@ class ShardHealth(Struct, frozen=True):
     last_transaction_s: float
     aborted: int
     restored: int
+    restore_left: int
     since_commit_s: float
 
 
 class Health(Struct, frozen=True):
-    """A worker as an operator sees it; *missing* is what it still waits for."""
+    """A worker as an operator sees it."""
 
     app: str
     missing: tuple[str, ...]
+    """What it still waits for."""
     stuck: tuple[str, ...]
+    """What has made no progress for too long, though it has something to do."""
     shards: tuple[ShardHealth, ...]
     references: dict[str, int]
 
@@ -65,6 +76,7 @@ class HealthServer:
     def __init__(self, look: Callable[[], Health], *, host: str, port: int) -> None:
         registry = CollectorRegistry()
         registry.register(_Shards(look))
+        registry.register(TRANSACTION_SECONDS)
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -78,7 +90,7 @@ class HealthServer:
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - as inherited
                 """Say nothing: probes come every second."""
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        self._server = _Server((host, port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
@@ -92,6 +104,15 @@ class HealthServer:
         """Stop answering."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that says nothing of clients that don't wait for its answer."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Leave it to the client, which has gone."""
 
 
 def _answer(
@@ -137,6 +158,7 @@ class _Shards(Collector):
             "loyalty_shard_transaction_seconds": ("The last transaction", "last_transaction_s"),
             "loyalty_shard_since_commit_seconds": ("Since the last commit", "since_commit_s"),
             "loyalty_shard_restored_records": ("Restored when it opened", "restored"),
+            "loyalty_shard_restore_left_offsets": ("Still to restore", "restore_left"),
         }
         counters = {
             "loyalty_shard_records": ("Records done", "records"),

@@ -24,7 +24,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.engine.failpoints import reach
-from streams.engine.failure import RefusedError
+from streams.engine.failure import RefusedError, log
 from streams.engine.kafka_log import Client
 from streams.engine.store import ShardStore
 
@@ -42,6 +42,8 @@ Longer than its time-out and the 10 s between two looks of the broker at it.
 """
 
 LOOK_S = 0.1
+SAY_S = 5.0
+"""How often a long restore is logged."""
 
 FIRST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LAST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
@@ -95,6 +97,7 @@ class Restore:
         partition: The partition of the shard.
         changelogs: The changelog topic of each table.
         stopping: Ends the restore early when it answers True.
+        progress: Told of the records applied so far and of the offsets that are left.
     """
 
     def __init__(
@@ -106,6 +109,7 @@ class Restore:
         partition: int,
         changelogs: Mapping[str, str],
         stopping: Callable[[], bool],
+        progress: Callable[[int, int], None],
     ) -> None:
         self._client = client
         self._admin = admin
@@ -113,8 +117,9 @@ class Restore:
         self._partition = partition
         self._changelogs = changelogs
         self._stopping = stopping
-        self.records = 0
-        """Records applied so far."""
+        self._progress = progress
+        self._records = 0
+        self._said_at = time.monotonic()
 
     def run(self, store: ShardStore) -> None:
         """
@@ -207,8 +212,23 @@ class Restore:
                 assert value is None or isinstance(value, bytes)
                 puts[key] = value
                 last = message.offset() or 0
-                self.records += 1
+                self._records += 1
             if last >= 0:
                 store.apply({table: puts}, {table: last})
+                self._say(topic, end - last - 1)
                 reach("restoring")
         consumer.unassign()
+
+    def _say(self, topic: str, left: int) -> None:
+        """Tell how it goes on, and log it now and then."""
+        left = max(left, 0)
+        self._progress(self._records, left)
+        if time.monotonic() - self._said_at > SAY_S:
+            self._said_at = time.monotonic()
+            log.info(
+                "restoring",
+                changelog=topic,
+                partition=self._partition,
+                records=self._records,
+                left=left,
+            )

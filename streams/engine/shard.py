@@ -75,10 +75,15 @@ class Shard:
         """For each source topic an offset below which every record was fed."""
         self.state = "opening"
         self.restored = 0
+        self.restore_left = 0
+        """Offsets between the state and the end of the changelog that is being restored."""
         self.batches = self.records = self.aborts = 0
         self.last_batch = 0
         self.last_transaction_s = 0.0
         self.last_commit_at = time.monotonic()
+        """When records were committed last; what goes past markers alone doesn't count."""
+        self.progress_at = time.monotonic()
+        """When there was progress last, or nothing to do."""
         self._spot = spot
         self._buffer: deque[Record] = deque()
         self._next: dict[str, int] = {}
@@ -136,9 +141,12 @@ class Shard:
             partition=self.partition,
             changelogs=spot.changelogs(stage),
             stopping=stopping,
+            progress=self._note_restore,
         )
         restore.run(self._store)
-        self.restored = restore.records
+
+    def _note_restore(self, records: int, left: int) -> None:
+        self.restored, self.restore_left = records, left
 
     def close_state(self) -> None:
         """Forget what is buffered and let go of the folder, once no round runs."""
@@ -241,8 +249,9 @@ class Shard:
     def advance(self, position: Mapping[str, int], records: int, seconds: float) -> None:
         """Note that *position* is committed, with *records* more done in *seconds*."""
         self.position.update(position)
-        self.last_commit_at = time.monotonic()
+        self.progress_at = time.monotonic()
         if records:
+            self.last_commit_at = self.progress_at
             self.batches += 1
             self.records += records
             self.last_batch = records

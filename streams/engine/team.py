@@ -26,6 +26,7 @@ from streams.engine.failure import (
     log,
     place_of,
 )
+from streams.engine.health import TRANSACTION_SECONDS
 from streams.engine.kafka_log import FatalLogError, KafkaLog
 from streams.engine.record import Record
 from streams.engine.shard import Shard, ShardSpot
@@ -91,6 +92,7 @@ class Team:
         self._settling = False
         self._turns = 0
         self._task: asyncio.Task[None] | None = None
+        self._seconds = TRANSACTION_SECONDS.labels(spot.app_id, stage.name)
 
     # --- Opening ------------------------------------------------------------------
 
@@ -281,6 +283,7 @@ class Team:
         }
         commit(self._writer, shares, position=position, reach=reach)
         seconds = time.monotonic() - started_at
+        self._seconds.observe(seconds)
         for portion in taken:
             portion.shard.advance(portion.position, len(portion.records), seconds)
 

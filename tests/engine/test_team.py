@@ -43,6 +43,7 @@ def team(tmp_path):
     """Make a team of two shards that run, without broker and disk."""
     with ThreadPoolExecutor(1) as pool:
         spot = SimpleNamespace(
+            app_id="toy",
             settings=EngineSettings(
                 brokers="", data_dir=tmp_path, min_interval_ms=0, batch_records_max=4
             ),
