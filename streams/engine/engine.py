@@ -364,7 +364,10 @@ class Engine:
         if not self._assigned:
             missing.append("no partitions have been assigned yet")
         missing += [
-            f"shard {each.name} is {each.state}" for each in shards if each.state != "running"
+            f"shard {each.name} is {each.state}"
+            + (f", {each.restore_left} offsets left" if each.restore_left else "")
+            for each in shards
+            if each.state != "running"
         ]
         late = self.settings.stuck_after_s
         stuck = [
