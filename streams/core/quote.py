@@ -42,7 +42,7 @@ from streams.core.optimum import Combination, Problem, Seed, Solver, earners_on
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points
 from streams.core.runs import runs_until
-from streams.core.spending import Spending, UsableLot, spend
+from streams.core.spending import Spending, UsableLot, capacity, spend
 
 SEMANTICS = 1  # The version of promotions.md.
 UNIT_QUANTITY = 1_000
@@ -438,17 +438,7 @@ def _caps(case: Case, nets: Sequence[Money]) -> list[Points]:
     value = case.programme.points[terms.currency].value
     excluded = case.index.excluded(case.occasion.lines).redemption
     return [
-        0
-        if excluded >> line & 1
-        else max(
-            0,
-            min(
-                net * terms.line // WHOLE_BP,
-                net - terms.min_cash,
-                whole * terms.benefit // WHOLE_BP - (whole - net),
-            ),
-        )
-        // value
+        0 if excluded >> line & 1 else capacity(net, whole, terms, value)
         for line, (net, whole) in enumerate(zip(nets, case.lists, strict=True))
     ]
 

@@ -12,6 +12,8 @@ from fractions import Fraction
 from msgspec import Struct
 
 from streams.core.allocation import spread
+from streams.core.programme import WHOLE_BP, Redemption
+from streams.core.receipt import Money, Points
 
 
 class UsableLot(Struct, frozen=True):
@@ -35,6 +37,16 @@ class Spending(Struct, frozen=True):
     most: int
     totals: tuple[int, ...]
     lines: tuple[dict[int, int], ...]
+
+
+def capacity(net: Money, listed: Money, terms: Redemption, value: Money) -> Points:
+    """Give the points, worth *value* each, that a line of *net* can take; its list is *listed*."""
+    most = min(
+        net * terms.line // WHOLE_BP,
+        net - terms.min_cash,
+        listed * terms.benefit // WHOLE_BP - (listed - net),
+    )
+    return max(0, most) // value
 
 
 def spend(
