@@ -31,6 +31,7 @@ from streams.scenarios.playing import Played, Player, lots_of
 NEVER = "never"
 NOTHING = "nothing"
 NO_TIER = "none"
+FRONT_VERBS = ("hold", "confirm", "release")
 OFFICE_VERBS = ("adjust", "merge", "unmerge", "block", "open", "close", "erase")
 TILL_VERBS = ("sale", "return", "exchange", "void")
 
@@ -91,12 +92,15 @@ class Comparison:
         waits = expected.pop("waits", False)
         conflicts = expected.pop("conflict", False)
         again = expected.pop("as_before", None)
-        if step.verb in (*TILL_VERBS, *OFFICE_VERBS, "register"):
+        if step.verb in (*TILL_VERBS, *OFFICE_VERBS, *FRONT_VERBS, "register"):
             wanted = (
                 f"refused {refused}" if refused else "waits" if waits
                 else "conflict" if conflicts else "ok"
             )  # fmt: skip
-            came = _status_of(results) or ("ok" if step.verb == "register" else NOTHING)
+            came = _status_of(results) or NOTHING
+            if not results and step.verb in ("register", *FRONT_VERBS):
+                code = self.played.code
+                came = "ok" if code is None else f"refused {code}"
             if wanted != came and not (again and not (refused or waits or conflicts)):
                 yield self._difference(("refused",), wanted, came)
         if again is not None:
@@ -128,7 +132,10 @@ class Comparison:
         }
         if self.played.quoted is not None:
             return got | self._quoted()
-        return got | _document(results)
+        variance: dict[str, dict[str, int]] = {}
+        for each in self.played.variance:
+            variance.setdefault(str(each.line), {})[each.campaign] = each.printed - each.due
+        return got | _document(results) | {"variance": variance}
 
     def _member(self, account: str | None, expected: Any) -> Any:
         if account is None:
@@ -266,10 +273,10 @@ class Comparison:
     def _table(
         self, shape: Table, expected: Mapping[str, Any], got: Mapping[str, Any], path: Path
     ) -> Iterator[Difference]:
-        """Compare a table: of numbers whole, of anything else only what is written."""
+        """Compare a table: of numbers and of variance whole, else only what is written."""
         for key, value in expected.items():
             yield from self._compare(shape.value, value, got.get(key), (*path, key))
-        if isinstance(shape.value, Whole):
+        if isinstance(shape.value, Whole) or path == ("variance",):
             for key in got:
                 if key not in expected and got[key]:
                     came = self._text(shape.value, got[key])

@@ -29,6 +29,7 @@ STEPS_MOST = 1_000
 DOCUMENT_ID = Text("an id of a document, like S1", r"[A-Za-z0-9][A-Za-z0-9 ._#-]*", 64)
 MEMBER = Text("the name of a member, like ann", r"[a-z][a-z0-9-]*", 32)
 CURRENCY = NAME
+LINE_NUMBER = Text("a line number", r"[0-9]+", 6)
 UNTIL = Text("a date, an instant, or never")
 CARDS: dict[str, Shape] = {"card": Text(), "phone": Text(), "email": Text()}
 
@@ -113,10 +114,11 @@ OF_DOCUMENT = Record(
     {
         **ANSWER,
         "earned": Either((POINTS, Table(CAMPAIGN_ID, POINTS))),
-        "lines": Table(Text("a line number", r"[0-9]+", 6), LINE_RESULT),
+        "lines": Table(LINE_NUMBER, LINE_RESULT),
         "refund": Record({"money": MONEY, "gift": MONEY, "points": POINTS}),
         "flags": Listing(Text("a flag", r"[A-Z_]+", 40), 0),
         "tier": Text(),
+        "variance": Table(LINE_NUMBER, Table(CAMPAIGN_ID, MONEY)),
         **AFTER,
     }
 )
@@ -150,7 +152,7 @@ OF_QUOTE = Record(
         "order": Listing(NAME, 0),
         "proven": Flag(),
         "good_until": When(),
-        "lines": Table(Text("a line number", r"[0-9]+", 6), QUOTE_LINE),
+        "lines": Table(LINE_NUMBER, QUOTE_LINE),
         "same_as": DOCUMENT_ID,
         **AFTER,
     }
@@ -199,11 +201,21 @@ VERBS: dict[str, Record] = {
             **TILL,
             "lines": Listing(BASKET_LINE, 0),
             "redeem": Either((POINTS, Word(("max",)))),
+            "basket": DOCUMENT_ID,
             "expect": OF_QUOTE,
         },
         "at",
         "lines",
     ),
+    "hold": _verb(
+        "hold",
+        DOCUMENT_ID,
+        {"quoted": DOCUMENT_ID, "replaces": DOCUMENT_ID, **OFFICE},
+        "at",
+        "quoted",
+    ),
+    "confirm": _verb("confirm", DOCUMENT_ID, OFFICE, "at"),
+    "release": _verb("release", DOCUMENT_ID, {"by_operator": Flag(), **OFFICE}, "at"),
     "adjust": _verb(
         "adjust",
         DOCUMENT_ID,

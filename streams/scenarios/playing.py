@@ -18,7 +18,9 @@ from streams.core.adjustments import Adjustment
 from streams.core.allocation import half_up
 from streams.core.basket import attribute, load_basket
 from streams.core.calendar import instant
+from streams.core.confirmation import Variance, variances
 from streams.core.explanation import Explanation, explain
+from streams.core.holds import OPEN_MS, Allocation, Hold, Takes
 from streams.core.optimum import Solver
 from streams.core.quote import Case, Quote, finish
 from streams.core.receipt import EpochMs, Identifier
@@ -55,12 +57,16 @@ class Played(Struct, frozen=True):
     Attributes:
         answers: Results that the step led to, those of other documents among them.
         account: Whose balance the step is about, or None.
+        code: Why the front refused, where the step is the front's alone.
+        variance: What a till took off and was not due, by line and campaign.
     """
 
     step: Step
     answers: tuple[Answered, ...] = ()
     quoted: Quoted | None = None
     account: str | None = None
+    code: str | None = None
+    variance: tuple[Variance, ...] = ()
 
 
 class Player:
@@ -80,6 +86,8 @@ class Player:
         self.quotes: dict[str, Quoted] = {}
         self.asked: dict[str, Step] = {}
         self.sold: dict[tuple[str, int], str] = {}
+        self.held: dict[str, str] = {}
+        self.code: str | None = None
         for name, facts in scenario.members.items():
             self._join(name, facts, 0, f"{OPENING} {name}")
 
@@ -91,13 +99,18 @@ class Player:
             StoryError: If it names what the scenario does not tell of.
         """
         seen = len(self.world.answers)
+        self.code = None
+        due = self._due(step)
         play: Callable[[Step], str | None] = getattr(self, f"_{step.verb}")
         account = play(step)
+        receipt = self.world.receipts.get(step.name)
         return Played(
             step,
             tuple(self.world.answers[seen:]),
             self.quotes.get(step.name) if step.verb == "quote" else None,
             account,
+            self.code,
+            () if due is None or receipt is None else variances(due, receipt),
         )
 
     def at(self, step: Step, key: str = "at") -> EpochMs:
@@ -133,6 +146,15 @@ class Player:
 
     def _document(self, step: Step, void_of: str | None = None) -> str | None:
         fields = step.fields
+        plain, accepted_at = self._plain(step, void_of)
+        held_at = None if "hold" not in fields else self.world.held_at(fields["hold"])
+        self.world.receive(plain, accepted_at, held_at)
+        member = fields.get("member")
+        return None if member is None else self.account_of(member)
+
+    def _plain(self, step: Step, void_of: str | None = None) -> tuple[dict[str, Any], EpochMs]:
+        """Write what the till sends, and when it arrives."""
+        fields = step.fields
         sold_at = self.at(step)
         quoted = None
         if "quoted" in fields:
@@ -157,10 +179,7 @@ class Player:
             "channel": fields.get("channel", "store"),
             "void_of": void_of,
         }
-        accepted_at = self.at(step, "arrives") if "arrives" in fields else sold_at
-        self.world.receive(plain, accepted_at, None)
-        member = fields.get("member")
-        return None if member is None else self.account_of(member)
+        return plain, self.at(step, "arrives") if "arrives" in fields else sold_at
 
     def _shown(self, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
         """List the identifiers that a receipt carries: those said, else the member's first."""
@@ -272,18 +291,37 @@ class Player:
     # --- Quotes -------------------------------------------------------------------------
 
     def _quote(self, step: Step) -> str | None:
-        fields = step.fields
-        member = fields.get("member")
+        member = step.fields.get("member")
         account = None if member is None else self.account_of(member)
+        basket = str(step.fields.get("basket", step.name))
+        case = self._case(step.fields, account, beside=basket)
+        solver = Solver(case.problem)
+        quote = finish(case, solver)
+        explanation = explain(case, quote.combination, solver)
+        self.world.keep_quote(case, quote)
+        self.quotes[step.name] = Quoted(case, quote, explanation)
+        self.asked[step.name] = step
+        return account
+
+    def _due(self, step: Step) -> Quote | None:
+        """Quote what a till should have taken off, where the scenario asks for the variance."""
+        if "variance" not in step.fields.get("expect", {}):
+            return None
+        member = step.fields.get("member")
+        account = None if member is None else self.account_of(member)
+        return finish(self._case(step.fields, account))
+
+    def _case(
+        self, fields: Mapping[str, Any], account: str | None, *, beside: str | None = None
+    ) -> Case:
         lines = []
         for place, line in enumerate(fields["lines"]):
-            attributes = dict(self.world.product(line["sku"]))
             plain = {
                 "line": place + 1,
                 "sku": line["sku"],
                 "quantity": quantity_of(line),
                 "price": self._price(line, ("lines", place)),
-                "attributes": attributes,
+                "attributes": dict(self.world.product(line["sku"])),
             }
             lines.append({**plain, **{k: line[k] for k in ("weighed", "min_price") if k in line}})
         document = {
@@ -296,13 +334,56 @@ class Player:
             "non_earning_tender": fields.get("gift_card", 0),
             "lines": lines,
         }
-        case = self.world.see(load_basket(document, self.programme.zoneinfo), account)
-        solver = Solver(case.problem)
-        quote = finish(case, solver)
-        explanation = explain(case, quote.combination, solver)
-        self.quotes[step.name] = Quoted(case, quote, explanation)
-        self.asked[step.name] = step
+        basket = load_basket(document, self.programme.zoneinfo)
+        return self.world.see(basket, account, beside=beside)
+
+    def _hold(self, step: Step) -> str | None:
+        fields, at = step.fields, self.at(step)
+        found = self._quote_named(fields["quoted"], ("quoted",))
+        asked = self.asked[fields["quoted"]].fields
+        account = self.account_of(asked.get("member", "nobody"), "quoted")
+        quote = found.quote
+        hold = Hold(
+            hold_id=step.name,
+            account=account,
+            basket_id=str(asked.get("basket", fields["quoted"])),
+            held_at=at,
+            snapshot_version=self.world.account(account).version,
+            expires_at=at + OPEN_MS,
+            alloc=tuple(
+                Allocation(line.line, lot, points)
+                for line in quote.lines
+                for lot, points in line.redeemed.items()
+            ),
+            takes=tuple(Takes(name, 1, points) for name, points in sorted(quote.earn.items())),
+            replaces=fields.get("replaces"),
+        )
+        self.code = self.world.hold(hold, at)
+        self.held[step.name] = fields["quoted"]
         return account
+
+    def _confirm(self, step: Step) -> str | None:
+        """Confirm a hold for the receipt that its quote would print."""
+        account = self._holder(step)
+        name = self.held[step.name]
+        printed = Step("sale", f"before {step.name}", {"at": step.fields["at"], "quoted": name}, 0)
+        plain, accepted_at = self._plain(printed)
+        receipt = self.world.read(plain, accepted_at)
+        self.code = self.world.confirm(account, step.name, receipt, self.at(step))
+        return account
+
+    def _release(self, step: Step) -> str | None:
+        account = self._holder(step)
+        operator = step.fields.get("by_operator", False)
+        self.code = self.world.release(account, step.name, self.at(step), operator=operator)
+        return account
+
+    def _holder(self, step: Step) -> str:
+        if step.name not in self.held:
+            known = ", ".join(self.held) or "none"
+            raise StoryError((step.verb,), f"no hold {step.name}; known are {known}")
+        asked = self.asked[self.held[step.name]].fields
+        return self.account_of(asked["member"], step.verb)
 
     def _quote_named(self, name: str, path: tuple[str | int, ...]) -> Quoted:
         if name not in self.quotes:

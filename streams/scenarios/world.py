@@ -8,33 +8,41 @@ Every decision on that way is a function of the core.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.codec import Codec, committed
 from streams.core.account import Account, Born, TierFloor
-from streams.core.accrual import Accrual, Facts, LineNet, Room
+from streams.core.accrual import Accrual, Facts, Limit, LineNet, Room, Rules
 from streams.core.adjustments import Adjustment
 from streams.core.basket import Basket, Member, MemberLot
 from streams.core.campaigns import Campaign
-from streams.core.conditions import Birth, birthday_year
+from streams.core.confirmation import (
+    Quoted,
+    as_quoted,
+    confirmable,
+    difference,
+    payable,
+)
+from streams.core.confirmation import quoted as quoted_of
 from streams.core.digest import receipt_digest
-from streams.core.earning import campaign_rules, member_limits
+from streams.core.earning import birthday_key, campaign_rules, discount_limits, member_limits
 from streams.core.history import History
+from streams.core.holds import Hold, Holds, admit, confirm, release, seen, set_aside
 from streams.core.ids import result_id
 from streams.core.limits import headroom
 from streams.core.lots import FOREVER, end_of, spending_condition
-from streams.core.matching import CampaignIndex, Left, member_attributes
+from streams.core.matching import CampaignIndex, Left
 from streams.core.ownership import Interval, Ownership, claim, give_up, home, is_home, owner_at
 from streams.core.programme import Programme, policy_of
-from streams.core.quote import Case, see
-from streams.core.receipt import Attribute, EpochMs, Identifier, Points, SaleLine
+from streams.core.quote import Case, Quote, see
+from streams.core.receipt import Attribute, EpochMs, Identifier, Points, Receipt, SaleLine
 from streams.core.redemption import attributes_of
 from streams.core.refusals import form_refusal
 from streams.core.result import Result, conflict, deferred, refused, result_from
-from streams.core.returns import originals_of
+from streams.core.returns import gather
 from streams.core.routing import (
     Answer,
     Ended,
@@ -47,9 +55,11 @@ from streams.core.routing import (
     arrive,
     end,
     give_up_waiting,
+    look_again,
     visit,
 )
 from streams.core.settlement import refused_record, settle_receipt
+from streams.core.snapshot import Snapshot, snapshot
 from streams.core.status import StatusChange
 from streams.core.tiers import tier_at
 from streams.identifiers import Digester
@@ -81,6 +91,9 @@ class World:
         answers: Every result so far, in order, repetitions included.
         routes: The registry of receipt ids.
         owners: Of identifiers, by digest.
+        receipts: As the core saw them, by id.
+        quotes: As receipts are compared with them, by id.
+        holds: The front's, by account.
     """
 
     def __init__(
@@ -95,11 +108,16 @@ class World:
         self.products = products
         self.stores = stores
         self.campaigns: list[Campaign] = []
-        self.history = History(self.policy, self._rules, describe=self._describe)
+        self.history = History(
+            self.policy, self._rules, limits_of=self._limits_of, describe=self._describe
+        )
         self.publish(campaigns)
         self.answers: list[Answered] = []
         self.routes: dict[str, Route] = {}
         self.owners: dict[str, Ownership] = {}
+        self.receipts: dict[str, Receipt] = {}
+        self.quotes: dict[str, Quoted] = {}
+        self.holds: dict[str, Holds] = {}
         self._codec = _codec()
 
     # --- What is published ----------------------------------------------------------
@@ -128,6 +146,9 @@ class World:
         rules = campaign_rules(self.programme, self.index, self.product, self.store(facts.store))
         return rules(facts, lines, at, room)
 
+    def _limits_of(self, name: str, facts: Facts, at: EpochMs) -> tuple[Limit, ...]:
+        return discount_limits(self.programme, self.index)(name, facts, at)
+
     def _describe(self, line: SaleLine) -> Mapping[str, Any]:
         return {**self.product(line.sku), **attributes_of(line)}
 
@@ -135,9 +156,8 @@ class World:
 
     def receive(self, plain: Mapping[str, Any], accepted_at: EpochMs, held_at: int | None) -> None:
         """Take a till's document, given as the fields of the Avro record."""
-        data = receipt_bytes(self._codec, plain)
         try:
-            receipt = receipt_from(self._codec, data, accepted_at=accepted_at, digester=DIGESTER)
+            receipt = self.read(plain, accepted_at)
         except MalformedError:
             document = str(plain["id"])
             result = Result(result_id(document, 1), document, "receipt", "refused", "MALFORMED")
@@ -145,6 +165,7 @@ class World:
             return
         if held_at is not None:
             receipt = replace(receipt, held_at=held_at)
+        self.receipts[receipt.id] = receipt
         code = form_refusal(receipt, self.policy)
         step = arrive(
             self.routes.get(receipt.id, Route()),
@@ -152,8 +173,19 @@ class World:
             digest=receipt_digest(receipt),
             code=code,
             resolve=self._resolve,
+            unknown=lambda: self.policy.unknown_member,
         )
         self._apply(receipt.id, step)
+
+    def read(self, plain: Mapping[str, Any], accepted_at: EpochMs) -> Receipt:
+        """
+        See a till's document as the core does.
+
+        Raises:
+            MalformedError: If its form is wrong.
+        """
+        data = receipt_bytes(self._codec, plain)
+        return receipt_from(self._codec, data, accepted_at=accepted_at, digester=DIGESTER)
 
     def _resolve(self, digest: str, at: EpochMs) -> Interval | None:
         return owner_at(self.owners.get(digest), at)
@@ -185,15 +217,16 @@ class World:
             self._answer(part.document, result_from(known.result))
             return
         account = None if keyed is None else self._account(keyed)
-        wanted = originals_of(receipt, account, self.policy)
         settled = self.history.settled
+        taken, originals = gather(receipt, account, self.policy, settled.get)
         settlement = settle_receipt(
             account,
-            receipt,
+            taken,
             policy=self.policy,
-            rules=self._rules,
-            originals={each: settled[each] for each in wanted if each in settled},
+            rules=self._rules_for(receipt, account),
+            originals=originals,
             budget_left=self._left,
+            limits_of=self._limits_of,
             describe=self._describe,
             origin=keyed,
             person=part.owner.person,
@@ -208,10 +241,19 @@ class World:
         settled.update((each.id, each) for each in records)
         if settlement.account is not None and result.status == "ok":
             self.history.accounts[settlement.account.id] = settlement.account
+            self._commit(settlement.account, receipt.sold_at)
         for budget, points in settlement.budgets:
             self.history.taken[budget] = self.history.taken.get(budget, 0) + points
         self.history.results[receipt.id] = result
         self._answer(part.document, result)
+
+    def _rules_for(self, receipt: Receipt, account: Account | None) -> Rules:
+        """Pay as quoted what equals its quote; any other stands as printed."""
+        quote = self.quotes.get(receipt.quote_id or "")
+        name = None if account is None else account.id
+        if quote is None or difference(quote, receipt, name) is not None:
+            return self._rules
+        return as_quoted(quote)
 
     def _left(self, budget: str) -> Points | None:
         total = self.history.budgets.get(budget)
@@ -257,6 +299,11 @@ class World:
         for name, route in list(self.routes.items()):
             if route.waiting:
                 self._apply(name, give_up_waiting(route, at=at, park_days=self.policy.park_days))
+            if route.nameless is not None:
+                again = look_again(
+                    route, at=at, park_days=self.policy.park_days, resolve=self._resolve
+                )
+                self._apply(name, again)
 
     # --- Members ----------------------------------------------------------------------
 
@@ -333,16 +380,33 @@ class World:
 
     # --- Quotes -----------------------------------------------------------------------
 
-    def see(self, basket: Basket, account: str | None) -> Case:
-        """See a basket as the front does, with the member as the ledger knows them."""
-        member = None if account is None else self._member(account, basket.at)
+    def see(self, basket: Basket, account: str | None, *, beside: str | None = None) -> Case:
+        """See a basket as the front does; *beside* names it, so that its own hold counts not."""
+        member = None if account is None else self._member(account, basket.at, beside)
         return see(self.programme, self.index, member, basket)
 
-    def _member(self, name: str, at: EpochMs) -> Member:
+    def keep_quote(self, case: Case, quote: Quote) -> None:
+        """Remember a quote for the receipt that will name it."""
+        member = case.member
+        born = None if member is None else member.born
+        facts = Facts(
+            account=None if member is None else member.id,
+            born=born,
+            born_known=None if member is None else member.born_known,
+        )
+        self.quotes[quote.id] = quoted_of(case, quote, facts)
+
+    def _member(self, name: str, at: EpochMs, beside: str | None) -> Member:
         account = self.account(name)
         tier = tier_at(account, at, self.policy)
         debts = (each.points for each in account.debts if each.currency == self.policy.currency)
         born = account.born
+        committed = {each.hold_id for each in account.holds}
+        aside, counted = set_aside(self._holds(account), committed, at, beside=beside)
+        left = {
+            each.campaign: self._counted(each, account, at, counted.get(each.campaign, (0, 0)))
+            for each in self.index.live(at)
+        }
         return Member(
             account.id,
             account.version,
@@ -352,14 +416,22 @@ class World:
             None if born is None else (born.month, born.day),
             None if born is None else born.known_at,
             sum(debts),
-            {each.campaign: self._counted(each, account, at) for each in self.index.live(at)},
-            tuple(_usable(account)),
+            left,
+            tuple(_usable(account, aside)),
         )
 
-    def _counted(self, campaign: Campaign, account: Account, at: EpochMs) -> Left:
-        """Give what the counters leave of a campaign."""
-        key = self._birthday(campaign, account, at)
-        left = headroom(
+    def _counted(
+        self, campaign: Campaign, account: Account, at: EpochMs, held: tuple[int, int]
+    ) -> Left:
+        """Give what the counters leave of a campaign, less what other baskets hold."""
+        born = account.born
+        facts = Facts(
+            account=account.id,
+            born=None if born is None else (born.month, born.day),
+            born_known=None if born is None else born.known_at,
+        )
+        key = birthday_key(self.programme, campaign, facts, at)
+        limited = headroom(
             account.counters,
             campaign.campaign,
             member_limits(campaign, key),
@@ -367,24 +439,57 @@ class World:
             zone=self.policy.zone,
             birthday_key=key,
         )
-        amounts = [
-            each for each in (left.points, self._left(campaign.campaign)) if each is not None
-        ]
-        return Left(left.uses, min(amounts, default=None))
+        uses = None if limited.uses is None else max(0, limited.uses - held[0])
+        points = None if limited.points is None else max(0, limited.points - held[1])
+        budget = self._left(campaign.campaign)
+        amounts = [each for each in (points, budget) if each is not None]
+        return Left(uses, min(amounts, default=None))
 
-    def _birthday(self, campaign: Campaign, account: Account, at: EpochMs) -> int | None:
-        window, born = campaign.birthday, account.born
-        if window is None or born is None:
-            return None
-        known = member_attributes(
-            {},
-            at=at,
-            zone=self.programme.zoneinfo,
-            born=(born.month, born.day),
-            born_known_at=born.known_at,
-        )["birthday"]
-        assert isinstance(known, Birth)
-        return birthday_year(window, known)
+    # --- Holds ------------------------------------------------------------------------
+
+    def hold(self, hold: Hold, at: EpochMs) -> str | None:
+        """Set aside what a basket needs; give the code of a refusal, or None."""
+        account = self.account(hold.account)
+        decided = admit(self._holds(account), hold, self._snapshot(account), at)
+        self.holds[account.id] = decided.holds
+        return decided.code
+
+    def confirm(self, account: str, hold_id: str, receipt: Receipt, at: EpochMs) -> str | None:
+        """Confirm a hold just before payment of *receipt*; give the code of a refusal."""
+        holder = self.account(account)
+        quote = self.quotes.get(receipt.quote_id or "")
+        if quote is not None:
+            changed = payable(quote, receipt, holder.id, at)
+            spent = confirmable(quote, self._left, self.policy)
+            if changed is not None or spent is not None:
+                return changed or spent
+        decided = confirm(self._holds(holder), hold_id, at)
+        self.holds[holder.id] = decided.holds
+        return decided.code
+
+    def release(self, account: str, hold_id: str, at: EpochMs, *, operator: bool) -> str | None:
+        """Free a hold, by the till or by an operator; give the code of a refusal."""
+        holder = self.account(account)
+        reason: Literal["operator", "cancelled"] = "operator" if operator else "cancelled"
+        decided = release(self._holds(holder), hold_id, reason, at)
+        self.holds[holder.id] = decided.holds
+        return decided.code
+
+    def held_at(self, hold_id: str) -> EpochMs | None:
+        """Give when a hold was admitted, or None where there is none."""
+        found = (each for holds in self.holds.values() for each in holds.holds)
+        return next((each.held_at for each in found if each.hold_id == hold_id), None)
+
+    def _holds(self, account: Account) -> Holds:
+        return self.holds.get(account.id, Holds(account.id))
+
+    def _snapshot(self, account: Account) -> Snapshot:
+        return snapshot(account, self.policy)
+
+    def _commit(self, account: Account, at: EpochMs) -> None:
+        """Let the front see which holds the account has committed."""
+        if account.id in self.holds:
+            self.holds[account.id] = seen(self.holds[account.id], self._snapshot(account), at)
 
 
 @cache
@@ -393,15 +498,17 @@ def _codec() -> Codec:
     return committed()
 
 
-def _usable(account: Account) -> Iterable[MemberLot]:
+def _usable(account: Account, aside: Mapping[str, Points]) -> Iterable[MemberLot]:
+    """Give an open account's lots, less what other baskets hold."""
     if account.status in ("blocked", "provisional"):
         return
     for lot in account.lots:
-        if lot.remaining and not lot.held:
+        points = lot.remaining - aside.get(lot.id, 0)
+        if points > 0 and not lot.held:
             end_at = end_of(lot)
             yield MemberLot(
                 lot.id,
-                lot.remaining,
+                points,
                 lot.class_,
                 lot.currency,
                 lot.active_from,
