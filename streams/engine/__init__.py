@@ -7,8 +7,8 @@ may set).  Trying it without a broker: `driver`.
 
 Running it: `engine` (a worker), `team` (a stage in it), `shard` (one partition of it),
 `transaction` (the order of effects), `kafka_log` and `store` (where they happen), `takeover`
-(who owned the partitions before), `restore`, `references`, `faust_parts` (what is replaced of
-Faust), `credentials`, `health`, `failure`, `failpoints`.
+(who owned the partitions before), `restore`, `standby`, `references`, `faust_parts` (what
+is replaced of Faust), `credentials`, `health`, `failure`, `failpoints`.
 """
 
 from streams.engine.batch import Batch, ReferenceView

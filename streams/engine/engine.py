@@ -32,6 +32,7 @@ from streams.engine.references import HeldReference, ReferenceReader
 from streams.engine.settings import AppDeclaration, EngineSettings
 from streams.engine.shard import Shard, ShardSpot
 from streams.engine.stage import Stage, topics_needed
+from streams.engine.standby import Standbys
 from streams.engine.store import Memory
 from streams.engine.team import Team
 
@@ -65,6 +66,7 @@ class Engine:
         self._team_of: dict[tuple[str, int], Team] = {}
         self._writers: dict[str, KafkaLog] = {}
         self._worker = settings.instance_id or secrets.token_hex(8)
+        self._standbys: Standbys | None = None
         self._opening: asyncio.Future[Any] | None = None
         self._turn = threading.Lock()
         self._ending = threading.Event()
@@ -258,21 +260,27 @@ class Engine:
         # A rebalance cancels whoever waits here; the opening itself is waited for later.
         await asyncio.shield(self._opening)
         self._assigned = True
+        self._standbys = Standbys(spot, self._places(self._app.assignor.assigned_standbys()))
+        self._standbys.start()
 
     def _grouped(self, assignment: Iterable[TP]) -> dict[str, tuple[Stage, list[int]]]:
         """Say which partitions share a writer, by its transactional id."""
+        grouped: dict[str, tuple[Stage, list[int]]] = {}
+        for stage, partition in self._places(assignment):
+            writer = f"{self.declared.app_id}-{stage.name}-{self._worker}"
+            if self.settings.writer_per == "shard":
+                writer += f"-{partition}"
+            grouped.setdefault(writer, (stage, []))[1].append(partition)
+        return grouped
+
+    def _places(self, assignment: Iterable[TP]) -> list[tuple[Stage, int]]:
+        """Give stage and partition of each shard that reads some of *assignment*, in order."""
         places = {
             (self._stage_of[each.topic].name, each.partition): self._stage_of[each.topic]
             for each in assignment
             if each.topic in self._stage_of
         }
-        grouped: dict[str, tuple[Stage, list[int]]] = {}
-        for (name, partition), stage in sorted(places.items(), key=lambda item: item[0]):
-            writer = f"{self.declared.app_id}-{name}-{self._worker}"
-            if self.settings.writer_per == "shard":
-                writer += f"-{partition}"
-            grouped.setdefault(writer, (stage, []))[1].append(partition)
-        return grouped
+        return [(places[name, partition], partition) for name, partition in sorted(places)]
 
     def _writer(self, transactional_id: str, changelogs: Mapping[str, str]) -> KafkaLog:
         """Give a writer of this process; it is made once and outlives rebalances."""
@@ -290,12 +298,15 @@ class Engine:
         """Finish running rounds and let go of every shard."""
         teams, self._teams, self._team_of = self._teams, [], {}
         self._assigned = False
+        standbys, self._standbys = self._standbys, None
         for team in teams:
             team.give_up()
         if self._opening is not None:
             await asyncio.gather(self._opening, return_exceptions=True)
             self._opening = None
         await asyncio.gather(*(team.close() for team in teams))
+        if standbys is not None:
+            await asyncio.get_running_loop().run_in_executor(self._pool, standbys.stop)
 
     def _spot(self) -> ShardSpot:
         assert self._memory is not None
@@ -381,6 +392,7 @@ class Engine:
             missing=tuple(missing),
             stuck=tuple(stuck),
             shards=shards,
+            standbys=() if self._standbys is None else self._standbys.health,
             references={name: each.offset for name, each in offsets.items()},
         )
 

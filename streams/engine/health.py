@@ -14,6 +14,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -26,6 +27,17 @@ TRANSACTION_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
     registry=None,
 )
+
+
+class StandbyHealth(Struct, frozen=True):
+    """A standby as an operator sees it."""
+
+    name: str
+    left: int
+    """Offsets between it and the end of its changelogs, as of the last look."""
+    records: int
+    """Taken over so far, its first restore included."""
+
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -56,6 +68,7 @@ class Health(Struct, frozen=True):
     stuck: tuple[str, ...]
     """What has made no progress for too long, though it has something to do."""
     shards: tuple[ShardHealth, ...]
+    standbys: tuple[StandbyHealth, ...]
     references: dict[str, int]
 
     @property
@@ -130,10 +143,8 @@ def _answer(
         "missing": health.missing,
         "stuck": health.stuck,
         "references": health.references,
-        "shards": [
-            {name: getattr(shard, name) for name in shard.__struct_fields__}
-            for shard in health.shards
-        ],
+        "shards": msgspec.to_builtins(health.shards),
+        "standbys": msgspec.to_builtins(health.standbys),
     }
     status = HTTPStatus.OK if holds else HTTPStatus.SERVICE_UNAVAILABLE
     return status, "application/json", json.dumps(body).encode() + b"\n"
@@ -175,6 +186,12 @@ class _Shards(Collector):
             for shard in health.shards:
                 counter.add_metric([health.app, shard.name], getattr(shard, field))
             yield counter
+        standby = GaugeMetricFamily(
+            "loyalty_standby_left_offsets", "Still to take over", labels=["app", "shard"]
+        )
+        for each in health.standbys:
+            standby.add_metric([health.app, each.name], each.left)
+        yield standby
         reference = GaugeMetricFamily(
             "loyalty_reference_offset", "Last offset read", labels=["app", "reference"]
         )
