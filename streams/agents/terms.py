@@ -17,6 +17,7 @@ from streams.core.campaigns import load_campaign
 from streams.core.earning import Earning, discount_limits
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
+from streams.core.ownership import NOTICE_MS
 from streams.core.policy import LedgerPolicy
 from streams.core.programme import Programme, load_programme, policy_of
 from streams.core.receipt import EpochMs, Receipt
@@ -88,7 +89,8 @@ def references(names: Names, codec: Codec) -> tuple[Reference, ...]:
         Reference(CAMPAIGNS, names.campaigns, dated(campaign_from), entity),
         Reference(PRODUCTS, names.products, dated(product_from), entity),
         Reference(STORES, names.stores, dated(store_from), entity),
-        Reference(RESOLUTIONS, names.resolutions),
+        # Who decides by a copy that is no older has seen every change that is in effect.
+        Reference(RESOLUTIONS, names.resolutions, stale_after_s=NOTICE_MS / 1000),
     )
 
 

@@ -372,6 +372,9 @@ class Engine:
         missing = []
         if references is None or not references.complete:
             missing.append("references are being read")
+        else:
+            held = references.references.values()
+            missing += [f"reference {each.declared.name} is too old" for each in held if each.stale]
         if not self._assigned:
             missing.append("no partitions have been assigned yet")
         missing += [

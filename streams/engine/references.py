@@ -7,6 +7,7 @@ handlers take turns, so that a batch sees one state of all references.
 """
 
 import threading
+import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,10 @@ from streams.engine.stage import Reference
 from streams.engine.store import Memory
 
 CHUNK_RECORDS = 2_000
+LOOK_S = 5.0
+"""How often the end of a quiet topic is asked for; a copy is known to be current to that."""
+
+LOOK_ANSWER_S = 2.0
 CACHED_KEYS = 200_000
 """Rows kept decoded; a shop's shelf is below it, and beyond it they are read anew."""
 
@@ -56,6 +61,14 @@ class HeldReference:
         self._cache: dict[bytes, Versions] = {}
         self.complete = threading.Event()
         """Set once the topic has been read to the end that it had at the start."""
+        self.current_at = 0.0
+        """When (monotonic) everything that was committed was last known to be in it."""
+
+    @property
+    def stale(self) -> bool:
+        """Whether it may lack what was committed longer ago than is good for its readers."""
+        most = self.declared.stale_after_s
+        return most is not None and time.monotonic() - self.current_at > most
 
     @property
     def offset(self) -> int:
@@ -214,9 +227,29 @@ class ReferenceReader:
                 for topic, each in self._by_topic.items()
             ]
         )
+        looked_at = time.monotonic()
         while not self._ending.is_set():
             self._take(consumer)
+            if time.monotonic() - looked_at > LOOK_S:
+                self._look(consumer)
+                looked_at = time.monotonic()
         consumer.close()
+
+    def _look(self, consumer: Consumer) -> None:
+        """Ask for the ends: of a topic in which nothing is written nothing is heard either."""
+        for topic, reference in self._by_topic.items():
+            if reference.declared.stale_after_s is None:
+                continue
+            asked_at = time.monotonic()
+            try:
+                _, high = consumer.get_watermark_offsets(
+                    TopicPartition(topic, 0), timeout=LOOK_ANSWER_S
+                )
+            except KafkaException as error:
+                log.warning("a reference's end is unknown", topic=topic, error=place_of(error))
+                continue
+            if reference.offset + 1 >= high:
+                reference.current_at = asked_at
 
     @staticmethod
     def _start(consumer: Consumer, topic: str, reference: HeldReference) -> int:
@@ -253,4 +286,5 @@ class ReferenceReader:
                 with self._turn:
                     reference.apply(records, end)
             if topic in ended:
+                reference.current_at = time.monotonic()
                 reference.complete.set()

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
 
-from streams.engine.batch import Draft, Pair, ReferenceView
+from streams.engine.batch import Draft, Pair
 from streams.engine.failpoints import reach
 from streams.engine.failure import StateDamagedError, exit_unacknowledged, place_of
 from streams.engine.kafka_log import Client
 from streams.engine.record import Record
+from streams.engine.references import HeldReference
 from streams.engine.restore import Restore
 from streams.engine.settings import EngineSettings
 from streams.engine.stage import Stage, changelog_topic
@@ -39,7 +40,7 @@ class ShardSpot:
         client: Client,
         admin: AdminClient,
         memory: Memory,
-        references: Mapping[str, ReferenceView],
+        references: Mapping[str, HeldReference],
         turn: threading.Lock,
         pool: ThreadPoolExecutor,
         flow: Flow,
@@ -53,6 +54,10 @@ class ShardSpot:
         self.turn = turn
         self.pool = pool
         self.flow = flow
+
+    def stale(self, stage: Stage) -> list[str]:
+        """Name the references of *stage* whose copies may be too old to decide by."""
+        return [name for name in stage.references if self.references[name].stale]
 
     def folder(self, stage: str, partition: int) -> Path:
         """Give the folder of a shard's state."""

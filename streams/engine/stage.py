@@ -64,12 +64,16 @@ class Reference(Struct, frozen=True):
     which key the version is looked up by; publishing the Kafka key again then
     replaces that version, and a tombstone removes it.  Without *lookup_key* a
     tombstone removes all versions of the key.
+
+    With *stale_after_s* a stage that reads the reference stops working while the copy
+    can't be known to be current for so many seconds, and goes on when it is again.
     """
 
     name: str
     topic: str
     valid_from: Callable[[Record], int | None] | None = None
     lookup_key: Callable[[Record], bytes] | None = None
+    stale_after_s: float | None = None
 
 
 class TopicNeed(Struct, frozen=True):

@@ -39,6 +39,9 @@ ABORTS_MAX = 10
 
 BACK_OFF_S = 0.1
 BACK_OFF_MAX_S = 3.0
+STALE_S = 1.0
+"""How long to wait before looking again whether a reference is current."""
+
 ROUND_CALLS = 2
 """A round may take so many deadlines of one call, whatever it waits for."""
 
@@ -194,6 +197,10 @@ class Team:
             if not waiting and not self._settling:
                 self._wake.clear()
                 await self._wake.wait()
+                continue
+            if stale := self._spot.stale(self.stage):
+                log.warning("waiting for references", stage=self.stage.name, stale=stale)
+                await asyncio.sleep(STALE_S)
                 continue
             wait = started_at + settings.min_interval_ms / 1000 - time.monotonic()
             if wait > 0 and waiting < settings.batch_records_max:

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from streams.engine import EngineSettings, Record, Stage
+from streams.engine import team as teams
 from streams.engine.team import Membership, Team, portions
 
 
@@ -49,6 +50,7 @@ def team(tmp_path):
             ),
             turn=threading.Lock(),
             references={},
+            stale=lambda _: [],
             pool=pool,
         )
         stage = Stage("count", ("words",), lambda _: None)
@@ -133,3 +135,14 @@ async def test_a_long_queue_keeps_no_other_shard_waiting(team):
 def test_room_is_divided_fairly(waiting, room, turn, given):
     """Nobody waits while there is room, and nobody has more than an equal part of the rest."""
     assert portions(waiting, room, turn=turn) == given
+
+
+async def test_a_team_works_on_only_when_its_references_are_current(team, monkeypatch):
+    """What it was given waits, and isn't lost."""
+    monkeypatch.setattr(teams, "STALE_S", 0.01)
+    looks = iter(["owners"] * 20)
+    team._spot.stale = lambda _: [each for each in [next(looks, None)] if each]
+    team.feed(0, [record(5)])
+
+    assert await ran(team, rounds=1) == [{("words", 0): 6}]
+    assert next(looks, None) is None
