@@ -57,10 +57,18 @@ def events_of(
         Event("", each.kind, at, currency=each.currency, points=each.points, code=each.code)
         for each in notes
     ]
-    found += [Event("", "review", at, code=flag) for flag in result.flags if flag in REVIEWED]
-    return tuple(
-        replace(each, id=event_id(result.result_id, ordinal)) for ordinal, each in enumerate(found)
-    )
+    return numbered([*found, *reviews(result)], result.result_id)
+
+
+def reviews(result: Result) -> list[Event]:
+    """List what a person has to look at."""
+    at = result.sold_at or 0
+    return [Event("", "review", at, code=flag) for flag in result.flags if flag in REVIEWED]
+
+
+def numbered(found: Sequence[Event], result: str) -> tuple[Event, ...]:
+    """Give *found* their ids, from 0."""
+    return tuple(replace(each, id=event_id(result, ordinal)) for ordinal, each in enumerate(found))
 
 
 def _tier(account: Account, policy: LedgerPolicy) -> str | None:

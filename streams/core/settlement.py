@@ -26,7 +26,7 @@ from streams.core.crediting import (
     unlimited,
 )
 from streams.core.digest import receipt_digest
-from streams.core.events import events_of
+from streams.core.events import events_of, numbered, reviews
 from streams.core.ids import result_id
 from streams.core.limits import rivals_of
 from streams.core.policy import LedgerPolicy
@@ -129,36 +129,53 @@ def settle_receipt(
     book.expire(book.credited())
 
     closed = by_day(book.close(after), policy)
-    result = Result(
-        result_id=result_id(receipt.id, 1),
-        document=receipt.id,
-        kind="receipt",
-        status="ok",
-        account=account.id,
-        version=closed.version,
-        chain=closed.chain,
-        sold_at=receipt.sold_at,
-        tier=tier,
-        tier_after=tier_at(closed, book.mark, policy),
-        rules=tuple(RulePaid(each.rule, each.version, each.points) for each in awards),
-        lines=_line_results(awards, draws, clawed, given.reinstated),
-        refund=given.refund,
-        flags=tuple(book.flags),
-        entries=tuple(book.entries),
-        balances=balances(closed),
-    )
-    result = replace(result, events=events_of(result, account, closed, policy, book.notes))
+    by_line = _line_results(awards, draws, clawed, given.reinstated)
+    result = _result(book, closed, awards, by_line, given.refund, tier=tier)
     own = _settled(receipt, digest, result, lines=lines, awards=awards, book=book)
-    changed = dict.fromkeys(piece.original for piece in found.pieces)
-    if receipt.void_of is not None:
-        changed[receipt.void_of] = None
-    changed |= {} if precedence is None else precedence.changed
+    changed = _changed(receipt, found.pieces) | (precedence.changed if precedence else {})
     return Settlement(
         closed,
         result,
         (*(known[each] for each in changed), own),
         tuple(sorted((name, points) for name, points in book.budgets.items() if points)),
     )
+
+
+def _result(
+    book: Book,
+    closed: Account,
+    awards: tuple[Award, ...],
+    lines: tuple[LineResult, ...],
+    refund: Refund,
+    *,
+    tier: str | None,
+) -> Result:
+    result = Result(
+        result_id=result_id(book.document, 1),
+        document=book.document,
+        kind="receipt",
+        status="ok",
+        account=closed.id,
+        version=closed.version,
+        chain=closed.chain,
+        sold_at=book.at,
+        tier=tier,
+        tier_after=tier_at(closed, book.mark, book.policy),
+        rules=tuple(RulePaid(each.rule, each.version, each.points) for each in awards),
+        lines=lines,
+        refund=refund,
+        flags=tuple(book.flags),
+        entries=tuple(book.entries),
+        balances=balances(closed),
+    )
+    told = events_of(result, book.account, closed, book.policy, book.notes)
+    return replace(result, events=told)
+
+
+def _changed(receipt: Receipt, pieces: tuple[Piece, ...]) -> dict[str, None]:
+    """Name the originals whose records change, in the order of mention."""
+    changed = dict.fromkeys(piece.original for piece in pieces)
+    return changed if receipt.void_of is None else changed | {receipt.void_of: None}
 
 
 def sold_lines(
@@ -216,10 +233,9 @@ def _settle_without_account(
         refund=given.refund,
         flags=(*flags, *refused_lines),
     )
+    result = replace(result, events=numbered(reviews(result), result.result_id))
     own = _settled(receipt, digest, result, lines=lines, awards=(), book=None)
-    changed = dict.fromkeys(piece.original for piece in pieces)
-    if receipt.void_of is not None:
-        changed[receipt.void_of] = None
+    changed = _changed(receipt, pieces)
     return Settlement(None, result, (*(known[each] for each in changed), own))
 
 

@@ -152,3 +152,12 @@ def test_goods_that_came_back_without_their_sale_are_to_be_reviewed():
     assert [(each.kind, each.code, each.at) for each in result.events] == [
         ("review", "RETURN_UNMATCHED", AT)
     ]
+
+
+def test_goods_without_receipt_and_member_are_to_be_reviewed():
+    """Nothing was posted for them; the till paid its lowest price."""
+    history = shop()
+    back = ReturnLine(1, "x", 1000, None)
+    history.receive(Receipt("r", "s", "t", AT, AT, returns=(back,)), None)
+
+    assert told(history.results["r"], "review") == [("review", "NO_ACCOUNT", 0)]
