@@ -32,7 +32,7 @@ from streams.core.redemption import attributes_of
 from streams.core.result import Result, conflict, refused, result_bytes, result_from
 from streams.core.returns import gather, originals_of
 from streams.core.routing import Part
-from streams.core.settled import SettledReceipt
+from streams.core.settled import SettledReceipt, split_sale
 from streams.core.settlement import Settlement, refused_record, settle_receipt
 from streams.core.snapshot import snapshot
 from streams.core.state import settled_bytes, settled_from
@@ -165,6 +165,8 @@ class SettleStage:
             settlement = _unsettled_original(settlement, part)
         for settled in settlement.settled:
             SETTLED.put(batch, settled.id, settled)
+            if settled.id == part.receipt.id != part.document and settled.lines:
+                SETTLED.put(batch, part.document, split_sale(settled, part.document))
         self._publish(case, account, settlement.account, settlement.result, policy)
 
     def _forward(self, case: Case, pointer: Account, receipt: Receipt) -> None:
@@ -172,10 +174,13 @@ class SettleStage:
         survivor = pointer.merged_into
         assert survivor is not None
         policy = self._terms.policy(case.batch, receipt.sold_at)
-        for name in originals_of(receipt, None, policy):
+        names = list(originals_of(receipt, None, policy))
+        for name in names:
             record = SETTLED.get(case.batch, name)
             if record is None:
                 continue
+            if record.sold_as is not None:
+                names.append(record.sold_as)
             merge = f"{case.key}>{survivor}"
             body = messages.ReceiptHandOver(merge, case.key, name, settled_bytes(record))
             handed: Command = Message(f"{name}/{merge}", case.command.at, body, case.source)

@@ -94,10 +94,17 @@ def gather(
     Read the settled records that a decision on *receipt* needs.
 
     A line whose original is older than the line shares are kept counts as one without a
-    receipt, and the receipt is given back so changed.
+    receipt, one whose original was split by owners is of the part that sold it; the
+    receipt is given back so changed.
     """
     wanted = originals_of(receipt, account, policy)
     found = {name: each for name in wanted if (each := record_of(name)) is not None}
+    receipt = _of_parts(receipt, found)
+    for line in receipt.returns:
+        if line.of is not None and line.of.receipt not in found:
+            part = record_of(line.of.receipt)
+            if part is not None:
+                found[part.id] = part
     seen = _without_forgotten(receipt, found, policy)
     if seen is not receipt:
         for name in originals_of(seen, account, policy):
@@ -105,6 +112,20 @@ def gather(
             if each is not None:
                 found[name] = each
     return seen, found
+
+
+def _of_parts(receipt: Receipt, originals: Mapping[str, SettledReceipt]) -> Receipt:
+    """Name the part that sold a line where its document was split."""
+    parts = {name: each.sold_as for name, each in originals.items() if each.sold_as is not None}
+    if not parts:
+        return receipt
+    returns = tuple(
+        replace(line, of=replace(line.of, receipt=parts[line.of.receipt]))
+        if line.of is not None and line.of.receipt in parts
+        else line
+        for line in receipt.returns
+    )
+    return replace(receipt, returns=returns)
 
 
 def _without_forgotten(

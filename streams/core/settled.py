@@ -83,6 +83,8 @@ class SettledReceipt(Struct, frozen=True, array_like=True):
         voided_by: The void that took it back.
         purchases: Receipts with a sale settled before it; this and the rest are what the
             rules knew, for a policy that asks them again.
+        sold_as: Of a document that was split by owners: the part that sold its lines and
+            keeps their record.  A return names the document, as its paper does.
     """
 
     id: str
@@ -103,3 +105,17 @@ class SettledReceipt(Struct, frozen=True, array_like=True):
     payments: tuple[str, ...] = ()
     store: str = ""
     channel: str = "store"
+    sold_as: str | None = None
+
+
+def split_sale(part: SettledReceipt, document: str) -> SettledReceipt:
+    """Let *document* lead to the part that sold its lines; a split one holds returns."""
+    return SettledReceipt(
+        document,
+        part.digest,
+        part.result,
+        ok=True,
+        sold_at=part.sold_at,
+        has_returns=True,
+        sold_as=part.id,
+    )

@@ -58,6 +58,7 @@ from streams.core.routing import (
     look_again,
     visit,
 )
+from streams.core.settled import split_sale
 from streams.core.settlement import refused_record, settle_receipt
 from streams.core.snapshot import Snapshot, snapshot
 from streams.core.status import StatusChange
@@ -238,7 +239,10 @@ class World:
             # The original is routed and was refused by its account: it will never settle.
             result = refused(receipt.id, "ORIGINAL_UNKNOWN", account=keyed)
             records = (refused_record(receipt, result, part.digest),)
-        settled.update((each.id, each) for each in records)
+        for each in records:
+            settled[each.id] = each
+            if each.id == receipt.id != part.document and each.lines:
+                settled[part.document] = split_sale(each, part.document)
         if settlement.account is not None and result.status == "ok":
             self.history.accounts[settlement.account.id] = settlement.account
             self._commit(settlement.account, receipt.sold_at)

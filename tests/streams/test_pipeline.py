@@ -12,8 +12,9 @@ from streams.core.notices import REMIND_DAYS
 from streams.core.ownership import is_home
 from streams.sandbox.members import OPENED_AT, member_of, registration
 from streams.topics import dead_letters
+from streams.wire import messages
 from streams.wire.dead_letters import reason_from
-from streams.wire.envelopes import command_from
+from streams.wire.envelopes import Message, command_bytes, command_from
 from streams.wire.members import member_bytes
 from tests.support.offline_pipeline import CODEC, NAMES, OfflinePipeline, replayed
 
@@ -345,6 +346,40 @@ def test_an_exchange_across_owners_settles_in_parts(pipeline):
         "x#2": (BORIS.account, 3300),
     }
     assert (available(pipeline, ANNA.account), available(pipeline, BORIS.account)) == (0, 50)
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_what_a_split_exchange_sold_comes_back(pipeline, merged):
+    """The return names the document that is on the paper, and settles at the part's owner."""
+    send(pipeline, sale("a", 1200))
+    pipeline.run()
+    swap = Exchange(
+        id="x",
+        store="9",
+        till="1",
+        sold_at=NOW + DAY,
+        returned=(ReturnLine(SKU, 1000, "a", 1),),
+        sold=(SaleLine(SKU, 5000),),
+        card=BORIS.card,
+    )
+    send(pipeline, swap)
+    pipeline.run()
+    if merged:
+        merge = Message("m", NOW + DAY, messages.Merge(ANNA.account))
+        pipeline.send(NAMES.commands, command_bytes(CODEC, merge), key=BORIS.account.encode())
+        pipeline.run()
+    sold = next(
+        each.n for record in pipeline.bonuses() if record.document == "x#2" for each in record.lines
+    )
+    send(pipeline, back("r", ("x", sold), at=NOW + 2 * DAY))
+    send(pipeline, Void(id="v", store="9", till="1", sold_at=NOW + 3 * DAY, receipt="x"))
+    pipeline.run()
+
+    owner = ANNA.account if merged else BORIS.account
+    (returned,) = pipeline.results("r")
+    assert (returned.status, returned.account, returned.refund.money) == ("ok", owner, 5000)
+    assert available(pipeline, owner) == 0
+    assert outcomes(pipeline, "v") == [("refused", "VOID_HAS_RETURNS")]
 
 
 def test_a_void_takes_everything_back_once(pipeline):
