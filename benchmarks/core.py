@@ -211,8 +211,9 @@ def account(dice: random.Random, lots: int) -> Account:
 def decoder(receipts: Sequence[Receipt]) -> Callable[[int], Any]:
     """Make the plain loop's body: fastavro reads one of the same receipts, as tills send it."""
     schema = next(each for each in catalogue() if each.record == "Receipt")
+    codec = committed()
     parsed = fastavro.parse_schema(json.loads(json.dumps(schema.tree)))
-    bodies = [committed().encode("Receipt", till(each))[HEADER.size :] for each in receipts]
+    bodies = [codec.encode("Receipt", till(each))[HEADER.size :] for each in receipts]
     return lambda place: fastavro.schemaless_reader(io.BytesIO(bodies[place]), parsed)
 
 

@@ -170,7 +170,7 @@ class _Compiler:
             f"if {x}.__class__ is Written:",
             f" if {x}: out += zigzag(len({x}))",
             f" out += b''.join({x})",
-            f"elif {x}.__class__ is not list and {x}.__class__ is not tuple: raise Odd",
+            f"elif not isinstance({x}, (list, tuple)): raise Odd",
             f"elif {x}:",
             f" out += zigzag(len({x}))",
             f" for {item} in {x}:",

@@ -19,7 +19,7 @@ PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "long": (int,),
     "string": (str,),
     "bytes": (bytes,),
-    "array": (list, tuple, Written),
+    "array": (list, tuple),
     "map": (dict,),
 }
 
@@ -45,7 +45,9 @@ class _Walk:
         kind = schema["type"] if isinstance(schema, dict) else schema
         if kind == "record":
             yield from self._in_record(schema, value, path)
-        elif type(value) not in PYTHON_TYPES[kind]:
+        elif type(value) not in PYTHON_TYPES[kind] and not (
+            kind == "array" and isinstance(value, list | tuple)
+        ):
             yield f"{path}: {kind} expected, not {_shown(value)}"
         elif kind == "array" and isinstance(value, list | tuple):
             # Items that are written already were asked about when they were written.

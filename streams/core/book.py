@@ -6,9 +6,6 @@ leaves the function that opened it.
 """
 
 from collections.abc import Iterable, Iterator
-from heapq import heapify, heappop
-from itertools import islice
-from operator import attrgetter
 from typing import Literal
 
 from msgspec import Struct
@@ -16,9 +13,10 @@ from msgspec.structs import replace
 
 from streams.core.account import Account, Counter, Debt
 from streams.core.limits import current
-from streams.core.lots import Lot, end_of, spending_key, spending_order
+from streams.core.lots import Lot, end_of
 from streams.core.policy import LedgerPolicy
 from streams.core.postings import SIDES, Entry, chained
+from streams.core.purse import OpenPurse, Purse, SpendingKey
 from streams.core.receipt import EpochMs, Points
 
 
@@ -45,7 +43,7 @@ class Book:
     """
 
     __slots__ = (
-        "_heap", "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
+        "_order", "account", "at", "budgets", "counters", "debts", "document", "entries",
         "flags", "lots", "mark", "notes", "origin", "person", "policy",
     )  # fmt: skip
 
@@ -66,7 +64,7 @@ class Book:
         self.origin = origin or account.id
         self.person = person
         self.mark = at if account.mark is None else max(account.mark, at)
-        self.lots: dict[str, Lot] = {lot.id: lot for lot in account.lots}
+        self.lots = OpenPurse(Purse.of(account.lots))
         self.debts: dict[tuple[str, str], Points] = {
             (debt.currency, debt.origin): debt.points for debt in account.debts
         }
@@ -75,8 +73,7 @@ class Book:
         self.flags: list[str] = []
         self.budgets: dict[str, Points] = {}
         self.notes: list[Note] = []
-        self._order: list[str] | None = None
-        self._heap: list[tuple[int, EpochMs, str]] = []
+        self._order: list[SpendingKey] | None = None
 
     # --- Reading ---------------------------------------------------------------
 
@@ -97,23 +94,9 @@ class Book:
         what it earns.
         """
         if self._order is None:
-            ranks = spending_order(self.policy.classes)
-            # A heap, because most documents look at few of many lots.
-            self._heap = [
-                spending_key(lot, ranks)
-                for lot in self.lots.values()
-                if lot.remaining or lot.expired
-            ]
-            heapify(self._heap)
-            self._order = []
-        place = 0
-        while True:
-            if place == len(self._order):
-                if not self._heap:
-                    return
-                self._order.append(heappop(self._heap)[2])
-            yield self.lots[self._order[place]]
-            place += 1
+            self._order = self.lots.in_spending_order(self.policy.classes)
+        for _, _, lot_id in self._order:
+            yield self.lots[lot_id]
 
     # --- Writing ---------------------------------------------------------------
 
@@ -203,17 +186,12 @@ class Book:
         Each pays current debt first; what remains expires, dated at the lot's end.
         """
         mark = self.mark
-        # Written out, because every document walks over every lot here.
-        ended = [
-            (end_of(lot), lot.id)
-            for lot in (self.lots.values() if lots is None else lots)
-            if lot.remaining
-            and (
-                (lot.expires_at is not None and lot.expires_at <= mark)
-                or (lot.closed_at is not None and lot.closed_at <= mark)
-            )
-        ]
-        for end, lot_id in sorted(ended):
+        ended = (
+            self.lots.ended(mark)
+            if lots is None
+            else [lot for lot in lots if lot.remaining and end_of(lot) <= mark]
+        )
+        for end, lot_id in sorted((end_of(lot), lot.id) for lot in ended):
             self.end(self.lots[lot_id], "expiry", end)
 
     def end(self, lot: Lot, kind: str, at: EpochMs) -> None:
@@ -258,42 +236,37 @@ class Book:
         Args:
             account: With all that the book does not keep: status, qualifying, facts.
         """
-        return self.leave(
-            replace(
-                account,
-                version=account.version + 1,
-                chain=chained(
-                    account.chain,
-                    account=account.id,
-                    version=account.version + 1,
-                    document=self.document,
-                    entries=self.entries,
-                ),
-            )
+        version = account.version + 1
+        chain = chained(
+            account.chain,
+            account=account.id,
+            version=version,
+            document=self.document,
+            entries=self.entries,
         )
+        return self._with(account, version, chain)
 
     def leave(self, account: Account) -> Account:
         """Give *account* the book's mark, lots, debts and counters; its version stays."""
+        return self._with(account, account.version, account.chain)
+
+    def _with(self, account: Account, version: int, chain: str) -> Account:
         return replace(
             account,
+            version=version,
+            chain=chain,
             mark=self.mark,
-            lots=self._lots_by_id(),
-            debts=tuple(
-                Debt(currency, origin, self.debts[currency, origin])
-                for currency, origin in sorted(self.debts)
-            ),
+            lots=self.lots.closed(),
+            debts=self._debts(),
             counters=current(account.counters, self.counters, self.mark, self.policy),
+        )
+
+    def _debts(self) -> tuple[Debt, ...]:
+        return tuple(
+            Debt(currency, origin, self.debts[currency, origin])
+            for currency, origin in sorted(self.debts)
         )
 
     def credited(self) -> list[Lot]:
         """Give the lots that the document made, as they stand."""
-        return list(islice(self.lots.values(), len(self.account.lots), None))
-
-    def _lots_by_id(self) -> tuple[Lot, ...]:
-        lots = list(self.lots.values())
-        # The account's own come first and in order, so that sorting finds little to do.
-        lots.sort(key=_id_of)
-        return tuple(lots)
-
-
-_id_of = attrgetter("id")
+        return list(self.lots.fresh.values())

@@ -45,13 +45,38 @@ def zone_of(name: str) -> ZoneInfo:
 
 
 def iso(at: EpochMs) -> str:
-    """Write an instant as ISO 8601 UTC with Z; milliseconds only where there are any."""
-    moment = EPOCH + timedelta(milliseconds=at)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    # strftime does not pad years before 1000 on every platform.
-    text = text.rjust(len("YYYY-MM-DDTHH:MM:SS"), "0")
-    millis = at % SECOND_MS
+    """
+    Write an instant as ISO 8601 UTC with Z; milliseconds only where there are any.
+
+    Raises:
+        OverflowError: If the calendar has no such day.
+    """
+    day, millis = divmod(at, DAY_MS)
+    seconds, millis = divmod(millis, SECOND_MS)
+    text = f"{_iso_day(day)}T{_clock(seconds)}"
     return f"{text}.{millis:03d}Z" if millis else f"{text}Z"
+
+
+def iso_millis(at: EpochMs) -> str:
+    """
+    Write an instant as ISO 8601 UTC with Z, always to the millisecond.
+
+    Raises:
+        OverflowError: If the calendar has no such day.
+    """
+    day, millis = divmod(at, DAY_MS)
+    seconds, millis = divmod(millis, SECOND_MS)
+    return f"{_iso_day(day)}T{_clock(seconds)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=16_384)
+def _iso_day(day: int) -> str:
+    """Write the date of a day counted from the epoch."""
+    return (EPOCH + timedelta(days=day)).date().isoformat()
+
+
+def _clock(seconds: int) -> str:
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
 
 
 def instant(text: str, zone: str | None = None) -> EpochMs:
@@ -82,7 +107,43 @@ def instant(text: str, zone: str | None = None) -> EpochMs:
 
 def local_date(at: EpochMs, zone: str) -> date:
     """Give the date of *at* in *zone*."""
+    for start, end, day in _days_of(at // DAY_MS, zone):
+        if start <= at < end:
+            return day
+    return _local_date(at, zone)
+
+
+def _local_date(at: EpochMs, zone: str) -> date:
     return datetime.fromtimestamp(at // SECOND_MS, zone_of(zone)).date()
+
+
+@lru_cache(maxsize=65_536)
+def _days_of(utc_day: int, zone: str) -> tuple[tuple[EpochMs, EpochMs, date], ...]:
+    """
+    Give the local days that meet a day of UTC, each from its start to the next one's.
+
+    Days on which the clocks change are left out: there the clock alone can tell.
+    """
+    first = utc_day * DAY_MS
+    try:
+        days = sorted({_local_date(first, zone), _local_date(first + DAY_MS - 1, zone)})
+        spans = [
+            (midnight(day, zone), midnight(day + timedelta(days=1), zone), day) for day in days
+        ]
+    except (ValueError, OverflowError):
+        return ()  # At an end of the calendar.
+    return tuple(span for span in spans if _is_even(span[0], span[1], zone))
+
+
+def _is_even(start: EpochMs, end: EpochMs, zone: str) -> bool:
+    """Tell whether the clocks of *zone* go evenly from *start* to *end*."""
+    hours = range(start, end, HOUR_MS)
+    offsets = {_offset(at, zone) for at in (*hours, end - SECOND_MS)}
+    return end - start == DAY_MS and len(offsets) == 1
+
+
+def _offset(at: EpochMs, zone: str) -> timedelta | None:
+    return datetime.fromtimestamp(at // SECOND_MS, zone_of(zone)).utcoffset()
 
 
 @lru_cache(maxsize=65_536)
@@ -134,6 +195,32 @@ def dates(terms: LotTerms, event_at: EpochMs, zone: str) -> tuple[EpochMs, Epoch
     Raises:
         CalendarError: If the terms cannot be read.
     """
+    delay, valid = terms.delay, terms.valid
+    if not delay and not valid:
+        return event_at, None
+    if (delay and "days" not in delay) or (valid and ("never" in valid or "until" in valid)):
+        return _dates(terms, event_at, zone)
+    # The date alone decides then, and a campaign pays many receipts a day.
+    day = local_date(event_at, zone)
+    key = (id(terms), day, zone)
+    known = _known.get(key)
+    if known is None or known[0] is not terms:
+        active_from, expires_at = _dates(terms, event_at, zone)
+        if len(_known) >= KNOWN_MOST:
+            _known.clear()
+        known = terms, None if active_from == event_at else active_from, expires_at
+        if not delay or active_from != event_at:
+            _known[key] = known
+    return event_at if known[1] is None else known[1], known[2]
+
+
+# Terms and what they give on a date; None is the event itself.  The terms are kept with it,
+# so that no others can have their identity.
+_known: dict[tuple[int, date, str], tuple[LotTerms, EpochMs | None, EpochMs | None]] = {}
+KNOWN_MOST = 16_384
+
+
+def _dates(terms: LotTerms, event_at: EpochMs, zone: str) -> tuple[EpochMs, EpochMs | None]:
     active_from = _activation(terms.delay or {}, event_at, zone)
     valid = terms.valid
     if not valid:

@@ -15,13 +15,16 @@ DIGITS = 20
 
 def derived(letter: str, *parts: str | int) -> str:
     """Give the id of *parts*: numbers in decimal, text in UTF-8."""
-    text = UNIT.join(map(str, parts))
+    return _digested(letter, UNIT.join(map(str, parts)))
+
+
+def _digested(letter: str, text: str) -> str:
     return letter + sha256(text.encode()).hexdigest()[:DIGITS]
 
 
 def lot_id(document: str, rule: str) -> str:
     """Give the id of the lot that *rule* pays for *document*; `adjust` for adjustments."""
-    return derived("L", document, rule)
+    return _digested("L", f"{document}{UNIT}{rule}")
 
 
 def reissued_id(document: str, line: int, *, original: str, original_line: int, draw: int) -> str:
@@ -40,7 +43,7 @@ def reissued_id(document: str, line: int, *, original: str, original_line: int, 
 
 def result_id(document: str, attempt: int | str) -> str:
     """Give a result's id: *attempt* is 0 deferred, 1 final, or a conflict's digest."""
-    return derived("R", document, attempt)
+    return _digested("R", f"{document}{UNIT}{attempt}")
 
 
 def entry_id(result: str, ordinal: int) -> str:
@@ -50,7 +53,7 @@ def entry_id(result: str, ordinal: int) -> str:
 
 def event_id(result: str, ordinal: int) -> str:
     """Give the id of a result's event, counted from 0."""
-    return derived("N", result, ordinal)
+    return _digested("N", f"{result}{UNIT}{ordinal}")
 
 
 def tick_id(account: str, at: EpochMs) -> str:

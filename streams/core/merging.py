@@ -223,7 +223,9 @@ def _left_joined(survivor: Account, giver: str, origins: tuple[str, ...]) -> tup
 
 def _take_out(book: Book, origins: frozenset[str]) -> tuple[tuple[Lot, ...], tuple[Debt, ...]]:
     """Post the lots and debts of *origins* out of *book*, and give them."""
-    lots = tuple(lot for _, lot in sorted(book.lots.items()) if lot.origin in origins)
+    lots = tuple(
+        lot for lot in map(book.lots.__getitem__, book.lots.ids()) if lot.origin in origins
+    )
     debts = tuple(
         Debt(currency, origin, points)
         for (currency, origin), points in sorted(book.debts.items())

@@ -32,4 +32,5 @@ def finish(book: Book, account: Account, *, kind: Kind) -> tuple[Account, Result
         entries=tuple(book.entries),
         balances=balances(closed),
     )
-    return closed, replace(result, events=events_of(result, book.account, closed, book.policy))
+    events = events_of(result, book.account, closed, book.policy, fresh=book.lots.fresh)
+    return closed, replace(result, events=events)

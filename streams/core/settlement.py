@@ -168,8 +168,10 @@ def _result(
         entries=tuple(book.entries),
         balances=balances(closed),
     )
-    told = events_of(result, book.account, closed, book.policy, book.notes)
-    return replace(result, events=told)
+    events = events_of(
+        result, book.account, closed, book.policy, fresh=book.lots.fresh, notes=book.notes
+    )
+    return replace(result, events=events)
 
 
 def _changed(receipt: Receipt, pieces: tuple[Piece, ...]) -> dict[str, None]:

@@ -57,7 +57,7 @@ def set_status(
 
 def _forfeit(book: Book, at: EpochMs) -> None:
     """End every lot at *at*: pay debt from it, then forfeit the rest, in order of id."""
-    for lot_id in sorted(book.lots):
+    for lot_id in book.lots.ids():
         lot = book.lots[lot_id]
         if end_of(lot) > at:
             lot = replace(lot, closed_at=at, held=False)

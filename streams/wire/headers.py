@@ -6,10 +6,10 @@ bytes wherever its repetition stands in the log.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from streams.core.calendar import iso_millis
 from streams.core.receipt import EpochMs
 from streams.wire.messages import Source
 
@@ -18,7 +18,6 @@ Headers = tuple[tuple[str, bytes], ...]
 CONTENT_TYPE = b"application/avro"
 DECIDED = "loyalty_decided"
 REFERENCES = "loyalty_references"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Decided(Struct, frozen=True):
@@ -91,7 +90,6 @@ def decided_from(headers: Iterable[tuple[str, bytes]]) -> Decided | None:
 
 def _iso(at: EpochMs) -> bytes | None:
     try:
-        moment = _EPOCH + timedelta(milliseconds=at)
+        return iso_millis(at).encode()
     except OverflowError:
         return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()

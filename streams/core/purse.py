@@ -1,0 +1,242 @@
+"""The lots of an account together: found, summed and put in order without looking at each.
+
+A member collects hundreds of lots, and a receipt touches a few.  A purse is their tuple,
+in order of id, which also keeps what was worked out of it: sums at an instant, the first
+end, the spending order.  A changed purse is made of the one before, and so are these.
+The rule of this file: what is kept is derived, so that a purse equals the tuple of its
+lots, and one that is made anew says the same.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+
+from msgspec import Struct
+
+from streams.core.lots import FOREVER, Lot, end_of, spending_key, spending_order
+from streams.core.receipt import EpochMs, Points
+
+_id_of = attrgetter("id")
+ACTIVE, PENDING, HELD = range(3)
+SpendingKey = tuple[int, EpochMs, str]
+
+
+class _Reading(Struct, frozen=True):
+    """Active, pending and held points by currency, as they are from *at* until *until*."""
+
+    at: EpochMs
+    until: EpochMs
+    sums: dict[str, tuple[Points, Points, Points]]
+
+
+class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs a place.
+    """Lots in order of id."""
+
+    _reading: _Reading | None = None
+    _soonest: EpochMs | None = None
+    _order: tuple[Sequence[str], list[SpendingKey]] | None = None
+
+    @classmethod
+    def of(cls, lots: Iterable[Lot]) -> "Purse":
+        """Make a purse of *lots* in order of id; a purse stays what it is."""
+        return lots if isinstance(lots, cls) else cls(lots)
+
+    def find(self, lot_id: str) -> Lot | None:
+        """Give the lot of that id, or None."""
+        place = bisect_left(self, lot_id, key=_id_of)
+        if place < len(self) and self[place].id == lot_id:
+            return self[place]
+        return None
+
+    @property
+    def soonest(self) -> EpochMs:
+        """The instant at which the first lot with points ends."""
+        if self._soonest is None:
+            self._soonest = min((end_of(lot) for lot in self if lot.remaining), default=FOREVER)
+        return self._soonest
+
+    def ended(self, mark: EpochMs) -> list[Lot]:
+        """List the lots with points that have ended by *mark*."""
+        if self.soonest > mark:
+            return []
+        return [lot for lot in self if lot.remaining and end_of(lot) <= mark]
+
+    def sums(self, at: EpochMs) -> Mapping[str, tuple[Points, Points, Points]]:
+        """
+        Give active, pending and held points at the instant *at* by currency.
+
+        A currency is listed once there has been a lot of it.
+        """
+        known = self._reading
+        if known is None or not known.at <= at < known.until:
+            known = self._reading = _read(self, at)
+        return known.sums
+
+    def in_spending_order(self, classes: Sequence[str]) -> list[SpendingKey]:
+        """Give the keys of the lots that have, or had and may have again, points to give."""
+        known = self._order
+        if known is None or known[0] != classes:
+            ranks = spending_order(classes)
+            giving = [lot for lot in self if lot.remaining or lot.expired]
+            known = classes, sorted([spending_key(lot, ranks) for lot in giving])
+            self._order = known
+        return known[1]
+
+    def after(self, changed: Mapping[str, Lot], fresh: Mapping[str, Lot]) -> "Purse":
+        """Make the purse in which lots have *changed* and *fresh* ones have come."""
+        if not changed and not fresh:
+            return self
+        lots = list(self)
+        for lot in changed.values():
+            lots[bisect_left(lots, lot.id, key=_id_of)] = lot
+        for lot in fresh.values():
+            insort(lots, lot, key=_id_of)
+        made = Purse(lots)
+        news = [*changed.values(), *fresh.values()]
+        olds = [lot for lot in map(self.find, changed) if lot is not None]
+        soonest = self._soonest
+        if soonest is not None and not any(end_of(lot) <= soonest for lot in olds):
+            ends = (end_of(lot) for lot in news if lot.remaining)
+            made._soonest = min(soonest, *ends, FOREVER)
+        if self._reading is not None:
+            made._reading = _moved(self._reading, olds, news)
+        if self._order is not None:
+            made._order = self._reordered(changed, fresh, *self._order)
+        return made
+
+    def _reordered(
+        self,
+        changed: Mapping[str, Lot],
+        fresh: Mapping[str, Lot],
+        classes: Sequence[str],
+        keys: list[SpendingKey],
+    ) -> tuple[Sequence[str], list[SpendingKey]]:
+        ranks = spending_order(classes)
+        keys = keys.copy()
+        for lot in (*changed.values(), *fresh.values()):
+            key = spending_key(lot, ranks)
+            place = bisect_left(keys, key)
+            listed = place < len(keys) and keys[place] == key
+            gives = bool(lot.remaining or lot.expired)
+            if gives and not listed:
+                keys.insert(place, key)
+            elif listed and not gives:
+                del keys[place]
+        return classes, keys
+
+
+def _state(lot: Lot, at: EpochMs) -> int | None:
+    """Tell what the points of *lot* are at *at*: active, pending, held, or None."""
+    if not lot.remaining or end_of(lot) <= at:
+        return None
+    if lot.held:
+        return HELD
+    return PENDING if lot.active_from > at else ACTIVE
+
+
+def _read(lots: Iterable[Lot], at: EpochMs) -> _Reading:
+    return _moved(_Reading(at, FOREVER, {}), (), lots)
+
+
+def _moved(known: _Reading, olds: Iterable[Lot], news: Iterable[Lot]) -> _Reading:
+    """Take *olds* out of a reading and put *news* into it."""
+    at, until = known.at, known.until
+    sums = {currency: list(points) for currency, points in known.sums.items()}
+    for lot in olds:
+        state = _state(lot, at)
+        if state is not None:
+            sums[lot.currency][state] -= lot.remaining
+    for lot in news:
+        own = sums.get(lot.currency)
+        if own is None:
+            own = sums[lot.currency] = [0, 0, 0]
+        state = _state(lot, at)
+        if state is not None:
+            own[state] += lot.remaining
+            until = min(until, end_of(lot))
+            if state == PENDING:
+                until = min(until, lot.active_from)
+    return _Reading(at, until, {name: (own[0], own[1], own[2]) for name, own in sums.items()})
+
+
+class OpenPurse:
+    """
+    The purse of an open book: lots as they stand, by id.
+
+    Attributes:
+        before: The purse when it was opened.
+        fresh: The lots that have come since, in that order, as they stand.
+    """
+
+    __slots__ = ("_changed", "_gone", "before", "fresh")
+
+    def __init__(self, before: Purse) -> None:
+        self.before = before
+        self.fresh: dict[str, Lot] = {}
+        self._changed: dict[str, Lot] = {}
+        self._gone: set[str] = set()
+
+    def get(self, lot_id: str) -> Lot | None:
+        """Give the lot of that id as it stands, or None."""
+        lot = self._changed.get(lot_id) or self.fresh.get(lot_id)
+        if lot is not None or lot_id in self._gone:
+            return lot
+        return self.before.find(lot_id)
+
+    def __getitem__(self, lot_id: str) -> Lot:
+        lot = self.get(lot_id)
+        if lot is None:
+            raise KeyError(lot_id)
+        return lot
+
+    def __setitem__(self, lot_id: str, lot: Lot) -> None:
+        if lot_id in self._changed:
+            self._changed[lot_id] = lot
+        elif lot_id in self.fresh or self.before.find(lot_id) is None:
+            self.fresh[lot_id] = lot
+        else:
+            self._changed[lot_id] = lot
+            self._gone.discard(lot_id)
+
+    def __delitem__(self, lot_id: str) -> None:
+        if self.fresh.pop(lot_id, None) is None:
+            self._changed.pop(lot_id, None)
+            self._gone.add(lot_id)
+
+    def __contains__(self, lot_id: str) -> bool:
+        return self.get(lot_id) is not None
+
+    def values(self) -> Iterator[Lot]:
+        """Go through the lots as they stand; those that came last."""
+        changed, gone = self._changed, self._gone
+        for lot in self.before:
+            if lot.id not in gone:
+                yield changed.get(lot.id, lot)
+        yield from self.fresh.values()
+
+    def ids(self) -> list[str]:
+        """List the ids, in order."""
+        return sorted(lot.id for lot in self.values())
+
+    def ended(self, mark: EpochMs) -> list[Lot]:
+        """List the lots with points that have ended by *mark*, as they stand."""
+        touched = {**self._changed, **self.fresh}
+        found = [lot for lot in touched.values() if lot.remaining and end_of(lot) <= mark]
+        return found + [
+            lot
+            for lot in self.before.ended(mark)
+            if lot.id not in touched and lot.id not in self._gone
+        ]
+
+    def in_spending_order(self, classes: Sequence[str]) -> list[SpendingKey]:
+        """Give the keys of the lots that may give points, as they stand."""
+        keys = self.before.in_spending_order(classes)
+        if not self._changed and not self.fresh and not self._gone:
+            return keys
+        return self.closed().in_spending_order(classes)
+
+    def closed(self) -> Purse:
+        """Make the purse of the lots as they stand."""
+        if self._gone:
+            return Purse(sorted(self.values(), key=_id_of))
+        return self.before.after(self._changed, self.fresh)
