@@ -41,7 +41,7 @@ BODIES = [
 
 
 @pytest.mark.parametrize(("kind", "write", "read"), PUBLISHED, ids=lambda each: each.__name__)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_published_value_is_read_as_it_was_written(kind, write, read, data):
     """Each record carries every field of its value."""
@@ -51,7 +51,7 @@ def test_a_published_value_is_read_as_it_was_written(kind, write, read, data):
 
 
 @pytest.mark.parametrize(("kind", "write", "read"), BODIES)
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_message_is_read_as_it_was_written(kind, write, read, data):
     """Each body travels in its envelope."""
