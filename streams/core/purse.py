@@ -192,11 +192,10 @@ class OpenPurse:
     def __setitem__(self, lot_id: str, lot: Lot) -> None:
         if lot_id in self._changed:
             self._changed[lot_id] = lot
-        elif lot_id in self.fresh or self.before.find(lot_id) is None:
+        elif lot_id in self.fresh or lot_id in self._gone or self.before.find(lot_id) is None:
             self.fresh[lot_id] = lot
         else:
             self._changed[lot_id] = lot
-            self._gone.discard(lot_id)
 
     def __delitem__(self, lot_id: str) -> None:
         if self.fresh.pop(lot_id, None) is None:
