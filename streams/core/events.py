@@ -31,6 +31,19 @@ TOLD = {
 REVIEWED = ("IDENTITY_MISMATCH", "NO_ACCOUNT")
 
 
+class Told(NamedTuple):
+    """An event that has no number yet."""
+
+    kind: str
+    at: EpochMs
+    currency: str | None = None
+    points: Points = 0
+    lot: str | None = None
+    code: str | None = None
+    tier_from: str | None = None
+    tier_to: str | None = None
+
+
 def events_of(
     result: Result,
     before: Account | None,
@@ -75,19 +88,6 @@ def reviews(result: Result) -> list[Told]:
 def numbered(found: Iterable[Told], result: str) -> tuple[Event, ...]:
     """Make *found* events of *result*, with ids from 0."""
     return tuple([Event(event_id(result, ordinal), *each) for ordinal, each in enumerate(found)])
-
-
-class Told(NamedTuple):
-    """An event that has no number yet."""
-
-    kind: str
-    at: EpochMs
-    currency: str | None = None
-    points: Points = 0
-    lot: str | None = None
-    code: str | None = None
-    tier_from: str | None = None
-    tier_to: str | None = None
 
 
 def _tier(account: Account, policy: LedgerPolicy) -> str | None:
