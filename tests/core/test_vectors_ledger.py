@@ -41,3 +41,13 @@ def test_what_cannot_be_run_is_a_difference():
     assert [(each.name, each.path) for each in run({"vectors": [strange]})] == [("strange", "")]
     with pytest.raises(VectorsError):
         run({"vectors": None})
+
+
+def test_a_file_without_postings_binds_the_figures_alone():
+    """Their order is an implementation's own; a posting that is there must agree."""
+    vector = json.loads(json.dumps(VECTORS["pending, then active"]))
+    first, *_ = (each for each in vector["expect"]["results"].values() if "chain" in each)
+    del first["chain"], first["entries"]
+    assert list(run_one(vector, DOCUMENT["defaults"])) == []
+    first["chain"] = "0" * 64
+    assert [each.path.split(".")[-1] for each in run_one(vector, DOCUMENT["defaults"])] == ["chain"]
