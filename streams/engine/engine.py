@@ -30,11 +30,12 @@ from streams.engine.kafka_log import KafkaLog
 from streams.engine.record import Record
 from streams.engine.references import HeldReference, ReferenceReader
 from streams.engine.settings import AppDeclaration, EngineSettings
-from streams.engine.shard import Shard, ShardSpot
-from streams.engine.stage import Stage, topics_needed
+from streams.engine.shard import Shard
+from streams.engine.stage import Stage, changelogs, topics_needed
 from streams.engine.standby import Standbys
 from streams.engine.store import Memory
 from streams.engine.team import Team
+from streams.engine.worker_spot import WorkerSpot
 
 ANSWER_S = 20.0
 TEND_S = 1.0
@@ -247,7 +248,7 @@ class Engine:
                 spot,
                 stage,
                 partitions,
-                writer=self._writer(writer, spot.changelogs(stage)),
+                writer=self._writer(writer, stage),
                 membership=membership,
             )
             for writer, (stage, partitions) in self._grouped(assignment).items()
@@ -282,14 +283,14 @@ class Engine:
         }
         return [(places[name, partition], partition) for name, partition in sorted(places)]
 
-    def _writer(self, transactional_id: str, changelogs: Mapping[str, str]) -> KafkaLog:
+    def _writer(self, transactional_id: str, stage: Stage) -> KafkaLog:
         """Give a writer of this process; it is made once and outlives rebalances."""
         if transactional_id not in self._writers:
             self._writers[transactional_id] = KafkaLog(
                 client=self.client,
                 transactional_id=transactional_id,
                 timeout_ms=self.settings.transaction_timeout_ms,
-                changelogs=changelogs,
+                changelogs=changelogs(self.declared.app_id, stage),
                 call_timeout_s=self.settings.call_timeout_s,
             )
         return self._writers[transactional_id]
@@ -308,10 +309,10 @@ class Engine:
         if standbys is not None:
             await asyncio.get_running_loop().run_in_executor(self._pool, standbys.stop)
 
-    def _spot(self) -> ShardSpot:
+    def _spot(self) -> WorkerSpot:
         assert self._memory is not None
         assert self._references is not None
-        return ShardSpot(
+        return WorkerSpot(
             app_id=self.declared.app_id,
             settings=self.settings,
             client=self.client,

@@ -33,6 +33,14 @@ class LostPartitionError(Exception):
     """Another worker owns the partition now; the transaction is aborted."""
 
 
+class FatalLogError(Exception):
+    """The writer can't go on: it was fenced, or the broker refuses it for good."""
+
+
+class UnavailableError(Exception):
+    """The cluster didn't answer in time."""
+
+
 class StateDamagedError(BaseException):
     """
     The local state can't be read or written.

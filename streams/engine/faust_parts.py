@@ -21,7 +21,7 @@ from faust.types import TP
 from streams.engine.failpoints import reach
 from streams.engine.failure import log
 from streams.engine.record import Record
-from streams.engine.team import Membership
+from streams.engine.tenure import Membership
 
 if TYPE_CHECKING:
     from streams.engine.engine import Engine

@@ -11,7 +11,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from streams.engine.failure import AbortedError, LostPartitionError
+from streams.engine.failure import AbortedError, FatalLogError, LostPartitionError
 from streams.engine.record import Output
 from streams.engine.transaction import Ends, Position
 
@@ -35,16 +35,19 @@ FENCED = frozenset(
     }
 )
 
+FENCE_S = 60.0
+"""
+How long the broker may take to settle what an earlier incarnation has left open.
+
+Longer than a transaction's time-out and the 10 s between two looks of the broker at it.
+"""
+
 QUEUE_MESSAGES = 200_000
-
-
-class FatalLogError(Exception):
-    """The producer can't go on: it was fenced, or the broker refuses it for good."""
 
 
 class KafkaLog:
     """
-    See Log.
+    See Writer.
 
     Args:
         client: Connection settings.
@@ -89,36 +92,18 @@ class KafkaLog:
             }
         )
 
-    def fence(self, timeout_s: float) -> None:
-        """
-        Fence the earlier incarnation and settle the transaction it may have left open.
-
-        The first call does it; this process is then the only one, and no later call does
-        anything.
-
-        Raises:
-            FatalLogError: If the broker refuses or doesn't answer in *timeout_s*.
-        """
+    def fence(self) -> None:
+        """See Writer."""
         if not self._alone:
-            self._call(lambda: self._producer.init_transactions(10), timeout_s=timeout_s)
+            self._call(lambda: self._producer.init_transactions(10), timeout_s=FENCE_S)
             self._alone = True
 
     def join(self, group: object, note: str) -> None:
-        """
-        Write as a member of a generation from now on.
-
-        Args:
-            group: The group metadata of the generation; the broker refuses offsets of others.
-            note: Kept with the committed offsets.
-        """
+        """See Writer."""
         self._group, self._note = group, note
 
     def warm_up(self, partitions: Iterable[int]) -> None:
-        """
-        Open the connections a first batch would wait for, with a transaction that is aborted.
-
-        It writes one tombstone to each changelog, which no committed reader sees.
-        """
+        """See Writer: one tombstone goes to each changelog, which no committed reader sees."""
         if not self._changelogs or not self._cold:
             return
         self._cold = False

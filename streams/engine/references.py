@@ -18,9 +18,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from rocksdict import Rdict, WriteBatch
 
 from streams.engine.failure import exit_unacknowledged, log, place_of
+from streams.engine.kafka_cluster import ANSWER_S, reader
 from streams.engine.kafka_log import Client
 from streams.engine.record import Record
-from streams.engine.restore import ANSWER_S, reader
 from streams.engine.stage import Reference
 from streams.engine.store import Memory
 

@@ -5,67 +5,51 @@ It keeps what was read and isn't done yet, the local state, and how far everythi
 The team that it belongs to says when it works, and commits what it did.
 """
 
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import AbstractContextManager
+from typing import Protocol
 
-from confluent_kafka.admin import AdminClient
-
-from streams.engine.batch import Draft, Pair
+from streams.engine.batch import Draft, Pair, ReferenceView
+from streams.engine.cluster import Cluster
 from streams.engine.failpoints import reach
 from streams.engine.failure import StateDamagedError, exit_unacknowledged, place_of
-from streams.engine.kafka_log import Client
 from streams.engine.record import Record
-from streams.engine.references import HeldReference
-from streams.engine.restore import Restore
+from streams.engine.restore import RestorableState, Restore
 from streams.engine.settings import EngineSettings
-from streams.engine.stage import Stage, changelog_topic
-from streams.engine.store import Memory, ShardStore
+from streams.engine.stage import Stage, changelogs
 from streams.engine.transaction import State
 
-Flow = Callable[[str, int, bool], None]
 
+class ShardSpot(Protocol):
+    """What the shards of a worker share: settings, references, the turn, and where they live."""
 
-class ShardSpot:
-    """What all shards of a worker share: settings, memory, references, and the turn."""
+    @property
+    def app_id(self) -> str:
+        """The consumer group."""
 
-    def __init__(
-        self,
-        *,
-        app_id: str,
-        settings: EngineSettings,
-        client: Client,
-        admin: AdminClient,
-        memory: Memory,
-        references: Mapping[str, HeldReference],
-        turn: threading.Lock,
-        pool: ThreadPoolExecutor,
-        flow: Flow,
-    ) -> None:
-        self.app_id = app_id
-        self.settings = settings
-        self.client = client
-        self.admin = admin
-        self.memory = memory
-        self.references = references
-        self.turn = turn
-        self.pool = pool
-        self.flow = flow
+    @property
+    def settings(self) -> EngineSettings:
+        """What an operator may set."""
 
-    def stale(self, stage: Stage) -> list[str]:
-        """Name the references of *stage* whose copies may be too old to decide by."""
-        return [name for name in stage.references if self.references[name].stale]
+    @property
+    def references(self) -> Mapping[str, ReferenceView]:
+        """The references by name."""
 
-    def folder(self, stage: str, partition: int) -> Path:
-        """Give the folder of a shard's state."""
-        return self.settings.data_dir / "state" / f"{stage}-{partition}"
+    @property
+    def turn(self) -> AbstractContextManager[object]:
+        """Held while a handler runs: one at a time in a process."""
 
-    def changelogs(self, stage: Stage) -> dict[str, str]:
-        """Give the changelog topic of each table of *stage*."""
-        return {table: changelog_topic(self.app_id, stage.name, table) for table in stage.tables}
+    def cluster(self, stopping: Callable[[], bool]) -> Cluster:
+        """Give the cluster to ask, until *stopping* answers True."""
+
+    def state(self, stage: str, partition: int) -> RestorableState:
+        """Open the local state of a shard, empty if there is none that can be used."""
+
+    @property
+    def flow(self) -> Callable[[str, int, bool], None]:
+        """Lets more of a topic and partition come, or no more for now."""
 
 
 class Shard:
@@ -93,7 +77,7 @@ class Shard:
         self._buffer: deque[Record] = deque()
         self._next: dict[str, int] = {}
         self._full = False
-        self._store: ShardStore | None = None
+        self._store: RestorableState | None = None
 
     @property
     def name(self) -> str:
@@ -128,23 +112,17 @@ class Shard:
 
         Raises:
             RefusedError: If a changelog can't be trusted.
-            KafkaException: If the broker fails.
+            UnavailableError: If the broker fails.
         """
         spot, stage = self._spot, self.stage
         if not stage.tables:
             return
-        self._store = ShardStore(
-            spot.folder(stage.name, self.partition),
-            owner=f"{spot.app_id}/{stage.name}/{self.partition}",
-            memory=spot.memory,
-        )
+        self._store = spot.state(stage.name, self.partition)
         self.state = "restoring"
         restore = Restore(
-            client=spot.client,
-            admin=spot.admin,
-            group=f"{spot.app_id}-restore",
+            spot.cluster(stopping),
             partition=self.partition,
-            changelogs=spot.changelogs(stage),
+            changelogs=changelogs(spot.app_id, stage),
             stopping=stopping,
             progress=self._note_restore,
         )
@@ -251,8 +229,8 @@ class Shard:
                 return record
         return records[0]
 
-    def advance(self, position: Mapping[str, int], records: int, seconds: float) -> None:
-        """Note that *position* is committed, with *records* more done in *seconds*."""
+    def advance(self, position: Mapping[str, int], records: int) -> None:
+        """Note that *position* is committed, with *records* more done."""
         self.position.update(position)
         self.progress_at = time.monotonic()
         if records:
@@ -260,7 +238,6 @@ class Shard:
             self.batches += 1
             self.records += records
             self.last_batch = records
-            self.last_transaction_s = seconds
 
 
 class _NoTables:

@@ -89,6 +89,11 @@ def changelog_topic(app_id: str, stage: str, table: str) -> str:
     return f"{app_id}-{stage}-{table}-changelog"
 
 
+def changelogs(app_id: str, stage: Stage) -> dict[str, str]:
+    """Give the changelog topic of each table of *stage*."""
+    return {table: changelog_topic(app_id, stage.name, table) for table in stage.tables}
+
+
 def quarantine_topic(app_id: str) -> str:
     """Name the topic that takes the records which kill a worker again and again."""
     return f"{app_id}-quarantine"

@@ -14,10 +14,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from streams.engine.failure import StateDamagedError, log, place_of
 from streams.engine.health import StandbyHealth
-from streams.engine.restore import CHUNK_RECORDS, Restore, reader
-from streams.engine.shard import ShardSpot
-from streams.engine.stage import Stage
+from streams.engine.kafka_cluster import CHUNK_RECORDS, reader
+from streams.engine.restore import Restore
+from streams.engine.stage import Stage, changelogs
 from streams.engine.store import ShardStore
+from streams.engine.worker_spot import WorkerSpot
 
 POLL_S = 0.5
 CLOSE_S = 10.0
@@ -52,7 +53,7 @@ class Standbys:
         places: Stage and partition of each.
     """
 
-    def __init__(self, spot: ShardSpot, places: Sequence[tuple[Stage, int]]) -> None:
+    def __init__(self, spot: WorkerSpot, places: Sequence[tuple[Stage, int]]) -> None:
         self._spot = spot
         self._places = [(stage, each) for stage, each in places if stage.tables]
         self._copies: list[_Copy] = []
@@ -95,29 +96,23 @@ class Standbys:
         spot, name = self._spot, f"{stage.name}-{partition}"
         if self._ending.is_set():
             return
-        store = ShardStore(
-            spot.folder(stage.name, partition),
-            owner=f"{spot.app_id}/{stage.name}/{partition}",
-            memory=spot.memory,
-        )
+        store = spot.state(stage.name, partition)
         copy = _Copy(name, store)
         self._copies.append(copy)
 
         def progress(records: int, left: int) -> None:
             copy.restored, copy.left = records, {"": left}
 
-        changelogs = spot.changelogs(stage)
+        topics = changelogs(spot.app_id, stage)
         Restore(
-            client=spot.client,
-            admin=spot.admin,
-            group=f"{spot.app_id}-standby",
+            spot.cluster(self._ending.is_set),
             partition=partition,
-            changelogs=changelogs,
+            changelogs=topics,
             stopping=self._ending.is_set,
             progress=progress,
         ).run(store)
         copy.left = {}
-        for table, topic in changelogs.items():
+        for table, topic in topics.items():
             self._by_place[topic, partition] = copy, table
         log.info("standby is warm", shard=name, restored=copy.restored)
 

@@ -79,6 +79,11 @@ class ShardStore:
         self._memory = memory
         self._db = self._open_or_replace()
 
+    @property
+    def name(self) -> str:
+        """Where it is."""
+        return str(self.path)
+
     def _open_or_replace(self) -> Rdict:
         """Open the database; one that can't be read or is another's is set aside."""
         if (self.path.parent / (self.path.name + ".damaged")).exists():

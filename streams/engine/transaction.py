@@ -11,7 +11,7 @@ states must carry.
 `Log` and `State` are protocols so that the simulator runs this same order.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -49,6 +49,37 @@ class Log(Protocol):
 
     def commit(self) -> None:
         """Make it all visible at once."""
+
+
+class Writer(Log, Protocol):
+    """A transactional writer over its whole life, which is that of the process."""
+
+    @property
+    def transactional_id(self) -> str:
+        """Its name; the next process of this worker has the same, or fences it."""
+
+    def fence(self) -> None:
+        """
+        Fence the earlier incarnation and settle the transaction it may have left open.
+
+        The first call does it; this process is then the only one, and no later call does
+        anything.
+
+        Raises:
+            FatalLogError: If the broker refuses or doesn't answer in time.
+        """
+
+    def join(self, group: object, note: str) -> None:
+        """
+        Write as a member of a generation from now on.
+
+        Args:
+            group: The group metadata of the generation; the broker refuses offsets of others.
+            note: Kept with the committed offsets.
+        """
+
+    def warm_up(self, partitions: Iterable[int]) -> None:
+        """Open what a first batch would wait for, with a transaction that is aborted."""
 
 
 class State(TableReader, Protocol):

@@ -4,15 +4,15 @@ import signal
 import time
 
 import pytest
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.engine import changelog_topic
 from streams.engine.failure import RefusedError
-from streams.engine.restore import LAST, ends_of
+from streams.engine.kafka_cluster import KafkaCluster
 from streams.engine.stage import CHANGELOG_CONFIG
-from streams.engine.takeover import Note, Takeover, note_from
+from streams.engine.takeover import Note, note_from, take_over
 from tests.support.toy import PARTITIONS
 from tests.support.toy_worker import APP, SOURCE, STAGE, TABLE
 
@@ -40,18 +40,20 @@ def acknowledge(producer, offset, note=""):
     producer.send_offsets_to_transaction([place], outsider, 10)
 
 
-def takeover(toy, *, name="heir"):
-    """Make a takeover of the source's first partition."""
-    return Takeover(
+def cluster(toy):
+    """Ask the broker as the app."""
+    return KafkaCluster(
         client=toy.client,
         admin=AdminClient(toy.client),
         group=APP,
-        sources=(SOURCE,),
-        partitions=(0,),
-        writer=name,
         timeout_ms=10_000,
         stopping=lambda: False,
     )
+
+
+def taken_over(toy):
+    """Take the source's first partition over."""
+    return take_over(cluster(toy), [(SOURCE, 0)], writer="heir")
 
 
 @pytest.mark.parametrize("point", ["produced", "flushed", "offsets", "committed"])
@@ -129,7 +131,7 @@ def test_a_position_outside_the_source_is_refused(toy, beyond):
     producer.commit_transaction(10)
 
     with pytest.raises(RefusedError, match=rf"{SOURCE}\[0\] was read up to offset {end + beyond}"):
-        takeover(toy).run()
+        taken_over(toy)
 
 
 def test_a_partition_without_a_position_begins_where_its_log_does(toy):
@@ -139,7 +141,7 @@ def test_a_partition_without_a_position_begins_where_its_log_does(toy):
     cut = TopicPartition(SOURCE, 0, 7)
     admin.delete_records([cut])[cut].result()
 
-    assert takeover(toy).run() == {(SOURCE, 0): 7}
+    assert taken_over(toy) == {(SOURCE, 0): 7}
 
 
 def test_the_position_is_not_read_while_one_is_pending(toy):
@@ -166,7 +168,7 @@ def test_a_writer_that_left_the_group_is_fenced_with_its_pending_offsets(toy):
     gone.begin_transaction()
     acknowledge(gone, 9, Note("gone", "member-of-old").text())
 
-    assert takeover(toy).run() == {(SOURCE, 0): 3}
+    assert taken_over(toy) == {(SOURCE, 0): 3}
     with pytest.raises(KafkaException):
         gone.commit_transaction(10)
 
@@ -178,7 +180,7 @@ def test_a_writer_that_is_in_the_group_is_left_alone(toy, worker_named):
     worker.await_ready()
     toy.produce(100, seed=1)
     toy.await_done()
-    positions = takeover(toy).run()
+    positions = taken_over(toy)
 
     assert positions == {(SOURCE, 0): toy.ends()[0]}
     toy.produce(100, seed=2)
@@ -191,11 +193,10 @@ def test_the_true_end_counts_what_an_open_transaction_hides(toy):
     producer = writer(toy, "open")
     producer.produce(SOURCE, b"v", b"k", partition=0)
     producer.flush(10)
-    admin, asked = AdminClient(toy.client), [TopicPartition(SOURCE, 0)]
+    asked = [(SOURCE, 0)]
 
-    assert ends_of(admin, asked, LAST) == {(SOURCE, 0): 1}
-    seen = ends_of(admin, asked, LAST, isolation=IsolationLevel.READ_COMMITTED)
-    assert seen == {(SOURCE, 0): 0}
+    assert cluster(toy).ends(asked) == {(SOURCE, 0): 1}
+    assert cluster(toy).ends(asked, settled=True) == {(SOURCE, 0): 0}
     producer.abort_transaction(10)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from streams.engine import EngineSettings, Record, Stage
 from streams.engine import team as teams
-from streams.engine.team import Membership, Team, portions
+from streams.engine.team import Team
+from streams.engine.tenure import Membership, portions
 
 
 class Written:
@@ -69,12 +70,12 @@ def record(offset, partition=0):
 async def ran(team, *, rounds):
     """Run the team until it has done *rounds*; give what it acknowledged."""
     task = asyncio.create_task(team._run())
-    while len(team._writer.positions) < rounds:
+    while len(team._tenure._writer.positions) < rounds:
         assert not task.done()
         await asyncio.sleep(0.001)
     await team.close()
     await task
-    return team._writer.positions
+    return team._tenure._writer.positions
 
 
 async def test_an_idle_shard_goes_past_the_markers_it_has_read(team):
