@@ -4,10 +4,16 @@ Run a stage on lists of records, without a broker.
 The driver gives each record an offset, calls the handler a batch at a time and
 keeps what it put and emitted.  It is for tests of stages: state is in memory,
 and a handler that raises leaves everything as it was.
+
+Crashes and rewinds are data, between the records: a test of them reads as a list.  A stage
+can't tell one crash from another except by whether its batch has happened, for the engine
+restores the state to just that; so this is all there is to try.
 """
 
 import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
 
 from streams.engine.batch import Draft, Pair
 from streams.engine.record import Headers, Output, Record
@@ -86,12 +92,36 @@ class MemoryReference:
         return iter([(key, *version) for key in keys for version in self._rows[key]])
 
 
+class Crash(Struct, frozen=True):
+    """
+    The worker dies with the batch of the records before this in its hands.
+
+    Nothing of that batch has happened, and its records come again with what follows; or,
+    *committed*, all of it has, and they don't.  In both cases the worker's memory is gone.
+    """
+
+    committed: bool = False
+
+
+class Rewind(Struct, frozen=True):
+    """The group's position is set back: committed records come again, to the state as it is."""
+
+    to: int
+    """The offset that comes first again."""
+    topic: str | None = None
+    """None is the first source of the stage."""
+
+
+Step = Record | Crash | Rewind
+
+
 class StageDriver:
     """
     One shard of a stage, driven by hand.
 
     Args:
-        stage: What to run.
+        stage: What to run, or how to make it: a crash then makes it anew, as a new process
+            does, and what its handler kept in memory is gone.
         references: For each reference of the stage a dictionary from key to a
             value, or to a list of (valid from, value).
         partition: The partition this shard owns.
@@ -99,21 +129,25 @@ class StageDriver:
 
     def __init__(
         self,
-        stage: Stage,
+        stage: Stage | Callable[[], Stage],
         references: Mapping[str, Mapping[bytes, bytes | Versions]] | None = None,
         *,
         partition: int = 0,
     ) -> None:
+        self._make: Callable[[], Stage] = (lambda: stage) if isinstance(stage, Stage) else stage
+        self.stage = self._make()
         given = references or {}
-        if unknown := set(given) - set(stage.references):
-            raise ValueError(f"stage {stage.name!r} declares no reference {sorted(unknown)}")
-        self.stage = stage
+        if unknown := set(given) - set(self.stage.references):
+            raise ValueError(f"stage {self.stage.name!r} declares no reference {sorted(unknown)}")
         self.partition = partition
-        self.references = {name: MemoryReference(given.get(name, {})) for name in stage.references}
+        self.references = {
+            name: MemoryReference(given.get(name, {})) for name in self.stage.references
+        }
         self.outputs: list[Output] = []
         """Everything emitted so far, in order."""
-        self._store = MemoryTables(stage.tables)
-        self._next_offset = dict.fromkeys(stage.sources, 0)
+        self._store = MemoryTables(self.stage.tables)
+        self._next_offset = dict.fromkeys(self.stage.sources, 0)
+        self._log: dict[str, dict[int, Record]] = {source: {} for source in self.stage.sources}
 
     def record(
         self,
@@ -130,24 +164,59 @@ class StageDriver:
         self._next_offset[topic] = offset + 1
         return Record(topic, self.partition, offset, timestamp, key, value, headers)
 
-    def run(self, records: Sequence[Record], *, batch_records_max: int = 1000) -> list[Output]:
+    def run(self, steps: Sequence[Step], *, batch_records_max: int = 1000) -> list[Output]:
         """
-        Run the handler over *records* in batches and apply what it did.
+        Run the handler over the records among *steps* in batches and apply what it did.
 
-        Records given again are handled again, as after a crash before their commit.
+        Records given again are handled again.  A batch ends where it is full, before a
+        rewind, and at the end; at a crash it ends with the crash.
 
         Returns:
             What was emitted for these records.
 
         Raises:
+            ValueError: If a rewind goes to where no record was given.
             Exception: What the handler raised; its batch has done nothing.
         """
         before = len(self.outputs)
+        waiting: list[Record] = []
+        for step in steps:
+            if isinstance(step, Record):
+                self._log[step.topic][step.offset] = step
+                waiting.append(step)
+            elif isinstance(step, Crash):
+                waiting = self._crash(step, waiting, batch_records_max)
+            else:
+                self._commit(waiting, batch_records_max)
+                waiting = self._rewound(step)
+        self._commit(waiting, batch_records_max)
+        return self.outputs[before:]
+
+    def _commit(self, records: Sequence[Record], batch_records_max: int) -> None:
         for start in range(0, len(records), batch_records_max):
             draft = self.attempt(records[start : start + batch_records_max])
             self._store.apply(draft.puts)
             self.outputs += draft.outputs
-        return self.outputs[before:]
+
+    def _crash(self, crash: Crash, records: list[Record], batch_records_max: int) -> list[Record]:
+        """Die with the last batch of *records* in hand; give those that come again."""
+        in_hand = 0
+        if records and not crash.committed:
+            in_hand = (len(records) - 1) % batch_records_max + 1
+        done = len(records) - in_hand
+        self._commit(records[:done], batch_records_max)
+        if records[done:]:
+            self.attempt(records[done:])
+        self.stage = self._make()
+        return records[done:]
+
+    def _rewound(self, rewind: Rewind) -> list[Record]:
+        """Give the records that come again, in the order of the log."""
+        topic = rewind.topic or self.stage.sources[0]
+        again = [each for offset, each in sorted(self._log[topic].items()) if offset >= rewind.to]
+        if not again:
+            raise ValueError(f"no record of {topic} was given at offset {rewind.to} or after it")
+        return again
 
     def attempt(self, records: Sequence[Record]) -> Draft:
         """Call the handler as for a batch that is then aborted: see what it would do."""

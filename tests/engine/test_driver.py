@@ -3,7 +3,7 @@
 import pytest
 
 from streams.engine import Batch, Stage, partition_for
-from streams.engine.driver import StageDriver
+from streams.engine.driver import Crash, Rewind, StageDriver
 
 
 def count(batch: Batch) -> None:
@@ -70,6 +70,69 @@ def test_a_version_serves_from_its_instant_until_the_next():
 
     assert [prices.as_of(b"sku", at) for at in (9, 10, 19, 20)] == [None, b"old", b"old", b"new"]
     assert list(prices.versions()) == [(b"sku", 10, b"old"), (b"sku", 20, b"new")]
+
+
+def seen_by(steps, *, batch_records_max=2):
+    """Run a stage that counts, and note each batch its handler saw, by offsets."""
+    batches = []
+
+    def handler(batch: Batch) -> None:
+        batches.append([record.offset for record in batch.records])
+        count(batch)
+
+    driver = StageDriver(Stage("count", ("words",), handler, tables=("counts",)))
+    records = iter([driver.record(b"", key=b"a") for _ in range(9)])
+    driver.run(
+        [next(records) if step == "record" else step for step in steps],
+        batch_records_max=batch_records_max,
+    )
+    return batches, driver
+
+
+@pytest.mark.parametrize(
+    ("steps", "batches", "counted"),
+    [
+        (["record", Crash()], [[0], [0]], 1),
+        (["record", Crash(), "record"], [[0], [0, 1]], 2),
+        (["record", "record", Crash(), Crash(), "record"], [[0, 1], [0, 1], [0, 1], [2]], 3),
+        (["record", "record", "record", Crash()], [[0, 1], [2], [2]], 3),
+        (["record", Crash(committed=True), "record"], [[0], [1]], 2),
+        ([Crash(), "record"], [[0]], 1),
+        (["record", "record", "record", Rewind(1), "record"], [[0, 1], [2], [1, 2], [3]], 6),
+        (["record", Crash(), Rewind(0)], [[0], [0], [0]], 2),
+    ],
+)
+def test_crashes_and_rewinds_are_steps_between_the_records(steps, batches, counted):
+    """A batch in hand comes again and counts once; what is rewound counts again."""
+    seen, driver = seen_by(steps)
+
+    assert seen == batches
+    assert driver.table("counts") == {b"a": b"%d" % counted}
+    assert len(driver.outputs) == counted
+
+
+def test_a_rewind_to_where_nothing_was_is_refused():
+    """It would try nothing, and the test would pass."""
+    with pytest.raises(ValueError, match="no record of words was given at offset 1"):
+        seen_by(["record", Rewind(1)])
+
+
+def test_a_crash_takes_what_a_handler_kept_in_memory():
+    """A stage that counts in memory is found out, if the driver may make it anew."""
+
+    def make() -> Stage:
+        kept: list[int] = []
+
+        def handler(batch: Batch) -> None:
+            kept.extend(record.offset for record in batch.records)
+            batch.put("kept", b"offsets", repr(kept).encode())
+
+        return Stage("keep", ("words",), handler, tables=("kept",))
+
+    driver = StageDriver(make)
+    driver.run([driver.record(b""), Crash(committed=True), driver.record(b"")])
+
+    assert driver.table("kept") == {b"offsets": b"[1]"}
 
 
 @pytest.mark.parametrize(
