@@ -5,10 +5,14 @@ Declaring work: `stage` (stages, references, topics needed), `batch` (what a
 handler sees), `record` (what crosses the edge), `settings` (what an operator
 may set).  Trying it without a broker: `driver`.
 
-Running it: `engine` (a worker), `team` (a stage in it), `shard` (one partition of it),
-`transaction` (the order of effects), `kafka_log` and `store` (where they happen), `takeover`
-(who owned the partitions before), `restore`, `standby`, `references`, `faust_parts` (what
-is replaced of Faust), `credentials`, `health`, `failure`, `failpoints`.
+What is done, and in which order, whoever's log and disk it is: `tenure` (partitions from
+taking them over to losing them), `takeover` (who owned them before), `restore`, `shard` (one
+partition), `transaction` (the order of effects), `cluster` (what is asked).  The simulator
+runs these.
+
+Running it: `engine` (a worker), `team` (a stage in it), `worker_spot`, `kafka_cluster`,
+`kafka_log` and `store` (where the effects happen), `standby`, `references`, `faust_parts`
+(what is replaced of Faust), `credentials`, `health`, `failure`, `failpoints`.
 """
 
 from streams.engine.batch import Batch, ReferenceView

@@ -84,7 +84,7 @@ async def test_going_past_markers_is_progress_and_no_commit_of_records(watched):
     """An operator reads the last commit as the last receipt."""
     committed_at = watched.shard.last_commit_at = time.monotonic() - HOUR
     watched.shard.progress_at -= HOUR
-    watched.shard.advance({"words": 6}, 0, 0.1)
+    watched.shard.advance({"words": 6}, 0)
 
     assert watched.shard.last_commit_at == committed_at
     assert time.monotonic() - watched.shard.progress_at < HOUR
