@@ -273,7 +273,7 @@ def policy_of(programme: Programme) -> LedgerPolicy:
         currency=currency,
         point_value=programme.points[currency].value,
         classes=programme.redemption.classes,
-        gift_earns=programme.earn_on == "net",
+        gift_earns=programme.ledger.get("gift_earns", programme.earn_on == "net"),
     )
 
 

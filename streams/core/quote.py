@@ -500,7 +500,8 @@ def _earned(case: Case, best: Combination, paid: Sequence[Money]) -> list[Awarde
     bases: Sequence[Money] = best.nets
     choice: Choice = best.accrual
     if case.programme.earn_on == "cash":
-        gift = min(case.basket.non_earning_tender, sum(paid))
+        earns = case.programme.ledger.get("gift_earns", False)
+        gift = 0 if earns else min(case.basket.non_earning_tender, sum(paid))
         bases = [cash - g for cash, g in zip(paid, spread(gift, paid), strict=True)]
         cut = frozenset(line for line, net in enumerate(best.nets) if net != case.lists[line])
         applied = {claim.offer.id for claim in best.claims}

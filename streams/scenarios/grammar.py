@@ -177,6 +177,7 @@ DOCUMENT: dict[str, Shape] = {
     "offline": Flag(),
     "hold": DOCUMENT_ID,
     "quoted": DOCUMENT_ID,
+    "points": POINTS,
     "lines": Listing(SALE_LINE, 0),
     "returns": Listing(RETURN_LINE, 0),
     "expect": OF_DOCUMENT,

@@ -148,7 +148,8 @@ class Player:
         fields = step.fields
         plain, accepted_at = self._plain(step, void_of)
         held_at = None if "hold" not in fields else self.world.held_at(fields["hold"])
-        self.world.receive(plain, accepted_at, held_at)
+        printed = fields.get("points", 0)
+        self.world.receive(plain, accepted_at, held_at=held_at, printed_sum=printed)
         member = fields.get("member")
         return None if member is None else self.account_of(member)
 

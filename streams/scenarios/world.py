@@ -36,6 +36,7 @@ from streams.core.limits import headroom
 from streams.core.lots import FOREVER, end_of, spending_condition
 from streams.core.matching import CampaignIndex, Left
 from streams.core.ownership import Interval, Ownership, claim, give_up, home, is_home, owner_at
+from streams.core.printed_sum import lay_sum
 from streams.core.programme import Programme, policy_of
 from streams.core.quote import Case, Quote, see
 from streams.core.receipt import Attribute, EpochMs, Identifier, Points, Receipt, SaleLine
@@ -95,6 +96,7 @@ class World:
         receipts: As the core saw them, by id.
         quotes: As receipts are compared with them, by id.
         holds: The front's, by account.
+        sums: Points printed as one sum, by receipt.
     """
 
     def __init__(
@@ -119,6 +121,7 @@ class World:
         self.receipts: dict[str, Receipt] = {}
         self.quotes: dict[str, Quoted] = {}
         self.holds: dict[str, Holds] = {}
+        self.sums: dict[str, Points] = {}
         self._codec = _codec()
 
     # --- What is published ----------------------------------------------------------
@@ -155,8 +158,24 @@ class World:
 
     # --- Documents of tills ---------------------------------------------------------
 
-    def receive(self, plain: Mapping[str, Any], accepted_at: EpochMs, held_at: int | None) -> None:
-        """Take a till's document, given as the fields of the Avro record."""
+    def receive(
+        self,
+        plain: Mapping[str, Any],
+        accepted_at: EpochMs,
+        *,
+        held_at: int | None = None,
+        printed_sum: Points = 0,
+    ) -> None:
+        """
+        Take a till's document, given as the fields of the Avro record.
+
+        Args:
+            plain: The fields.
+            accepted_at: When it arrives.
+            held_at: When its hold was admitted, or None.
+            printed_sum: Points that the till printed without saying on which lines.
+        """
+        self.sums.setdefault(str(plain["id"]), printed_sum)
         try:
             receipt = self.read(plain, accepted_at)
         except MalformedError:
@@ -219,6 +238,12 @@ class World:
             return
         account = None if keyed is None else self._account(keyed)
         settled = self.history.settled
+        flags: tuple[str, ...] = ("IDENTITY_MISMATCH",) if part.owner.mismatch else ()
+        printed = self.sums.get(receipt.id, 0)
+        if printed and account is not None:
+            laid = lay_sum(receipt, printed, account, self.programme, self._describe)
+            receipt = laid.receipt
+            flags += ("REDEEM_REFUSED",) if laid.refused else ()
         taken, originals = gather(receipt, account, self.policy, settled.get)
         settlement = settle_receipt(
             account,
@@ -232,7 +257,7 @@ class World:
             origin=keyed,
             person=part.owner.person,
             digest=part.digest,
-            flags=("IDENTITY_MISMATCH",) if part.owner.mismatch else (),
+            flags=flags,
         )
         result, records = settlement.result, settlement.settled
         if result.status == "deferred":
