@@ -6,14 +6,16 @@ bounds, so that the calculation need not ask.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from streams.core import conditions
-from streams.core.conditions import TRUE, Condition
-from streams.core.grammar import LARGEST, DocumentError, Fault, Path, shown
+from streams.core.calendar import LATEST, CalendarError, yearly
+from streams.core.conditions import DEPTH_MOST, TRUE, VALUES_MOST, Condition
+from streams.core.grammar import LARGEST, TEXT_LONGEST, DocumentError, Fault, Path, shown, sound
 from streams.core.matching import Left
 from streams.core.receipt import EpochMs, Money, Points, Thousandths
 from streams.core.runs import instant
@@ -22,6 +24,7 @@ LINES_MOST = 5_000
 PIECES_MOST = 20_000  # Pieces of one basket; a line of more is one piece.
 LOTS_MOST = 10_000
 UNIT_QUANTITY = 1_000
+BEYOND = 1 << 62  # No number of a document is larger; what has a bound of its own asks for less.
 OF_MEMBER = frozenset(
     {"id", "version", "offers", "purchases", "born", "born_known", "debt", "left", "lots"}
 )
@@ -113,6 +116,40 @@ class Member(Struct, frozen=True):
     lots: tuple[MemberLot, ...] = ()
 
 
+def _plain(value: Any, path: Path, depth: int = 0) -> None:
+    """
+    Refuse what JSON with bounded values would not hold: the quote's id is made of it.
+
+    A fraction may stand in an attribute, where it is of no type and meets no test.
+    """
+    fault = ""
+    if isinstance(value, Mapping):
+        if any(not isinstance(key, str) or not sound(key) for key in value):
+            fault = "a map whose keys are text"
+        parts: list[tuple[str | int, Any]] = list(value.items())
+    elif isinstance(value, list | tuple):
+        parts = list(enumerate(value))
+    else:
+        parts = []
+        fault = _scalar_fault(value)
+    if depth > DEPTH_MOST or len(parts) > VALUES_MOST:
+        fault = f"at most {VALUES_MOST} values, {DEPTH_MOST} deep"
+    if fault:
+        raise DocumentError([Fault(path, f"{shown(value)} is not {fault}")])
+    for key, each in parts:
+        _plain(each, (*path, key), depth + 1)
+
+
+def _scalar_fault(value: Any) -> str:
+    if isinstance(value, str):
+        return "" if len(value) <= TEXT_LONGEST and sound(value) else "text of a bounded length"
+    if isinstance(value, int) and not -BEYOND <= value <= BEYOND:
+        return "a number of a bounded size"
+    if isinstance(value, float):
+        return "" if isfinite(value) else "a number"
+    return "" if value is None or isinstance(value, int) else "a map, a list, text or a number"
+
+
 class _Reader:
     """Reads plain data and stops at the first thing wrong with it."""
 
@@ -160,7 +197,7 @@ class _Reader:
         value = self.document.get(key)
         if value is None:
             return None
-        if type(value) is int:
+        if type(value) is int and 0 <= value <= LATEST:
             return value
         try:
             return instant(self.text(key), zone)
@@ -178,7 +215,10 @@ def attribute(value: Any) -> Any:
     return value
 
 
-def _attributes(document: Mapping[str, Any]) -> dict[str, Any]:
+def _attributes(document: Mapping[str, Any], path: Path = ()) -> dict[str, Any]:
+    for name, value in document.items():
+        if isinstance(value, list) and any(isinstance(each, list | Mapping) for each in value):
+            raise DocumentError([Fault((*path, name), "a set holds text, nothing that holds more")])
     return {name: attribute(value) for name, value in document.items()}
 
 
@@ -190,6 +230,7 @@ def load_basket(document: Any, zone: ZoneInfo) -> Basket:
         DocumentError: If something is missing, of another type or out of bounds.
     """
     reader = _Reader(document)
+    _plain(document, ())
     at = reader.moment("time", zone)
     if at is None:
         raise reader.fail("time", "an instant")
@@ -203,7 +244,7 @@ def load_basket(document: Any, zone: ZoneInfo) -> Basket:
     return Basket(
         at,
         lines,
-        _attributes(reader.mapped("place")),
+        _attributes(reader.mapped("place"), ("place",)),
         reader.text("channel", ""),
         tuple(str(each) for each in reader.listed("payments", 100)),
         {str(code): str(name) for code, name in reader.mapped("codes").items()},
@@ -221,7 +262,7 @@ def _line(reader: _Reader) -> BasketLine:
         reader.whole("price"),
         reader.flag("weighed"),
         reader.whole("min_price", 0),
-        _attributes(reader.mapped("attributes")),
+        _attributes(reader.mapped("attributes"), (*reader.path, "attributes")),
     )
 
 
@@ -233,6 +274,7 @@ def load_member(document: Any, zone: ZoneInfo) -> Member:
         DocumentError: If something is missing, of another type or out of bounds.
     """
     reader = _Reader(document)
+    _plain(document, ())
     born = document.get("born")
     others = {k: v for k, v in document.items() if k not in OF_MEMBER}
     return Member(
@@ -257,12 +299,10 @@ def load_member(document: Any, zone: ZoneInfo) -> Member:
 
 def _month_day(reader: _Reader) -> tuple[int, int]:
     """Read month and day of a date of birth, written with or without the year."""
-    parts = reader.text("born").split("-")[-2:]
-    if len(parts) == 2 and all(part.isdecimal() for part in parts):  # noqa: PLR2004
-        month, day = (int(part) for part in parts)
-        if 1 <= month <= 12 and 1 <= day <= 31:  # noqa: PLR2004
-            return month, day
-    raise reader.fail("born", "a date")
+    try:
+        return yearly("-".join(reader.text("born").split("-")[-2:]))
+    except CalendarError as error:
+        raise reader.fail("born", "a date") from error
 
 
 def _left(reader: _Reader) -> Left:

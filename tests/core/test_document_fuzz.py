@@ -11,10 +11,12 @@ import time
 
 import pytest
 
+from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex, GoodsLine, Occasion
 from streams.core.programme import load_programme
+from streams.core.quote import quote
 
 PROGRAMME = {
     "programme": "club",
@@ -158,6 +160,73 @@ def fuzz(seed, count):
     assert accepted < count, "everything is accepted: the fuzz spoils nothing"
 
 
+BASKET = {
+    "time": "2026-03-06T12:00:00+03:00",
+    "place": {"country": "RU", "store": "S-1"},
+    "channel": "store",
+    "payments": ["card"],
+    "codes": {"HELLO": "spring"},
+    "redeem": "max",
+    "non_earning_tender": 100,
+    "lines": [
+        {
+            "line": 1,
+            "sku": "s",
+            "price": 7000,
+            "quantity": 2000,
+            "min_price": 10,
+            "attributes": {"size": 38, "a": 1, "outlet": False, "tags": ["x"]},
+        },
+        {"line": 2, "sku": "t", "price": 350, "quantity": 350, "weighed": True},
+    ],
+}
+MEMBER = {
+    "id": "A",
+    "version": 1,
+    "tier": "gold",
+    "purchases": 1,
+    "born": "1990-03-01",
+    "born_known": "2020-01-01",
+    "offers": ["spring"],
+    "debt": 5,
+    "left": {"points": {"amount": 50, "uses": 1}},
+    "lots": [
+        {"id": "L", "points": 40, "class": "specific", "currency": "bonus",
+         "active_from": "2026-01-01", "expires_at": "2027-01-01", "spendable_on": {"a": 1}},
+        {"id": "M", "points": 9},
+    ],
+}  # fmt: skip
+
+
+def fuzz_quotes(seed, count):
+    """Spoil the basket or the member of *count* quotes."""
+    dice = random.Random(seed)  # noqa: S311 - A workload, to be the same again.
+    programme = load_programme(PROGRAMME)
+    index = CampaignIndex(programme, [load_campaign(each, programme) for each in CAMPAIGNS])
+    zone = programme.zoneinfo
+    quoted = 0
+    for number in range(count):
+        basket, member = BASKET, MEMBER
+        if number % 2:
+            basket = spoil(dice, BASKET)
+        else:
+            member = spoil(dice, MEMBER)
+        try:
+            quote(programme, index, load_member(member, zone), load_basket(basket, zone))
+            quoted += 1
+        except DocumentError:
+            pass
+        except Exception as error:  # noqa: BLE001 - Any other is what the fuzz looks for.
+            pytest.fail(f"seed {seed}, quote {number}: {error!r}")
+    print(f"{count} spoilt quotes of seed {seed}: {quoted} answered")  # noqa: T201 - The count is the result.
+    assert count // 20 < quoted < count
+
+
+def test_hundreds_of_spoilt_baskets_are_quoted_or_refused():
+    """Whatever a till or a file says of a basket and its member."""
+    fuzz_quotes(20170301, 800)
+
+
 def test_thousands_of_spoilt_documents_are_accepted_or_refused():
     """The run of every day; its seed is the same."""
     fuzz(20170301, 4_000)
@@ -167,3 +236,4 @@ def test_thousands_of_spoilt_documents_are_accepted_or_refused():
 def test_half_a_million_spoilt_documents_are_accepted_or_refused():
     """The long run takes a seed of the hour."""
     fuzz(int(time.time()) // 3600, 500_000)
+    fuzz_quotes(int(time.time()) // 3600, 100_000)
