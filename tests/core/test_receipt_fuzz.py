@@ -124,7 +124,7 @@ def fuzz(seed, count):
         history = History(ledger_policy(dice.choice(POLICIES)), rules, budgets={"b": 5_000})
         sold = []
         for number in range(40):
-            start = time.perf_counter()
+            start = time.thread_time()
             receipt = dice.receipt(number, sold)
             try:
                 answer = history.receive(receipt, dice.choice(["A", "A", "B", None]))
@@ -132,7 +132,7 @@ def fuzz(seed, count):
                     other(dice, history, number)
             except Exception as error:  # noqa: BLE001 - Any is what the fuzz looks for.
                 pytest.fail(f"seed {seed}, document {fed}: {error!r} of {receipt}")
-            slowest = max(slowest, time.perf_counter() - start)
+            slowest = max(slowest, time.thread_time() - start)
             statuses[answer.status] = statuses.get(answer.status, 0) + 1
             if answer.status == "ok":
                 sold += [(receipt.id, line) for line in receipt.sales]
