@@ -130,3 +130,5 @@ Room = Callable[[str, Sequence[Limit]], Headroom]
 Rules = Callable[[Facts, Sequence[LineNet], EpochMs, Room], tuple[Accrual, ...]]
 # Ledger → campaigns: which limits a discount counts in that the till has printed.
 LimitsOf = Callable[[str, Facts, EpochMs], tuple[Limit, ...]]
+# Ledger → campaigns: whether a printed discount's campaign has a budget of money.
+HasBudget = Callable[[str, EpochMs], bool]

@@ -8,7 +8,17 @@ from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
-from streams.core.accrual import Accrual, Facts, Headroom, Limit, LimitsOf, LineNet, Room, Rules
+from streams.core.accrual import (
+    Accrual,
+    Facts,
+    HasBudget,
+    Headroom,
+    Limit,
+    LimitsOf,
+    LineNet,
+    Room,
+    Rules,
+)
 from streams.core.allocation import spread
 from streams.core.book import Book, Note
 from streams.core.calendar import dates
@@ -95,11 +105,7 @@ def no_limits(_name: str, _facts: Facts, _at: EpochMs) -> tuple[Limit, ...]:
 
 def count_discounts(book: Book, receipt: Receipt, facts: Facts, limits_of: LimitsOf) -> None:
     """Count what the till has taken off: a use a campaign, and the amounts as printed."""
-    printed: dict[str, Money] = {}
-    for line in receipt.sales:
-        for each in line.discounts:
-            printed[each.campaign] = printed.get(each.campaign, 0) + each.amount
-    for name, amount in sorted(printed.items()):
+    for name, amount in sorted(_printed(receipt).items()):
         limits = limits_of(name, facts, receipt.sold_at)
         if limits:
             count(
@@ -114,6 +120,29 @@ def count_discounts(book: Book, receipt: Receipt, facts: Facts, limits_of: Limit
                 points=amount,
                 birthday_key=facts.birthday_year,
             )
+
+
+def no_budget(_name: str, _at: EpochMs) -> bool:
+    """Give no discount a budget."""
+    return False
+
+
+def discounts_taken(receipt: Receipt, has_budget: HasBudget) -> dict[str, Money]:
+    """Give what printed discounts took of budgets, as printed, with a member or without."""
+    return {
+        name: amount
+        for name, amount in _printed(receipt).items()
+        if has_budget(name, receipt.sold_at)
+    }
+
+
+def _printed(receipt: Receipt) -> dict[str, Money]:
+    """Sum what the till has taken off by campaign."""
+    printed: dict[str, Money] = {}
+    for line in receipt.sales:
+        for each in line.discounts:
+            printed[each.campaign] = printed.get(each.campaign, 0) + each.amount
+    return printed
 
 
 def _note(book: Book, award: Award, room: Room) -> None:

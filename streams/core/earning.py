@@ -12,7 +12,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.core.accrual import Accrual, Facts, Limit, LimitsOf, LineNet, Room, Rules
+from streams.core.accrual import (
+    Accrual,
+    Facts,
+    HasBudget,
+    Limit,
+    LimitsOf,
+    LineNet,
+    Room,
+    Rules,
+)
 from streams.core.accrual_choice import Earner, awarded, choose
 from streams.core.allocation import half_up
 from streams.core.campaigns import (
@@ -197,6 +206,16 @@ def discount_limits(programme: Programme, index: CampaignIndex) -> LimitsOf:
         return member_limits(campaign, birthday_key(programme, campaign, facts, at))
 
     return limits_of
+
+
+def discount_budgets(index: CampaignIndex) -> HasBudget:
+    """Tell of a printed discount's campaign, by id, whether it has a budget."""
+
+    def has_budget(name: str, at: EpochMs) -> bool:
+        campaign = index.version(name, at)
+        return campaign is not None and campaign.limits.campaign_amount is not None
+
+    return has_budget
 
 
 def _goods(lines: Sequence[LineNet], product: Describe) -> tuple[GoodsLine, ...]:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.account import Account, CommittedHold, RecentSale
-from streams.core.accrual import Facts, LimitsOf, Rules
+from streams.core.accrual import Facts, HasBudget, LimitsOf, Rules
 from streams.core.allocation import spread
 from streams.core.balances import balances
 from streams.core.book import Book
@@ -21,7 +21,9 @@ from streams.core.crediting import (
     BudgetLeft,
     count_discounts,
     credit,
+    discounts_taken,
     line_nets,
+    no_budget,
     no_limits,
     unlimited,
 )
@@ -58,7 +60,8 @@ class Settlement(Struct, frozen=True):
         result: The answer; already within its own settled record.
         settled: Records to store: changed originals, then the document's own.  A deferred
             document has none.
-        budgets: Points taken from campaign budgets, in order of name; below 0 given back.
+        budgets: Points, or a discount's money, taken from campaign budgets, in order of
+            name; below 0 given back.
     """
 
     account: Account | None
@@ -76,6 +79,7 @@ def settle_receipt(
     originals: Mapping[str, SettledReceipt],
     budget_left: BudgetLeft = unlimited,
     limits_of: LimitsOf = no_limits,
+    has_budget: HasBudget = no_budget,
     describe: Describe = attributes_of,
     origin: str | None = None,
     person: str | None = None,
@@ -93,6 +97,7 @@ def settle_receipt(
         originals: The settled records of `returns.originals_of`, where there are.
         budget_left: What each budget leaves this partition.
         limits_of: Which limits printed discounts count in.
+        has_budget: Whether a printed discount counts in a budget.
         describe: Attributes of a line's goods, for `spendable_on`.
         origin: The account that the receipt was keyed to, before merges.
         person: The person of a household.
@@ -107,10 +112,12 @@ def settle_receipt(
         return _refuse(account, receipt, found.code, digest)
 
     known = dict(originals)
+    taken = discounts_taken(receipt, has_budget)
     if account is None:
-        return _settle_without_account(
+        settled = _settle_without_account(
             receipt, found.pieces, flags=found.flags, known=known, policy=policy, digest=digest
         )
+        return replace(settled, budgets=tuple(sorted(taken.items())))
 
     book = Book(account, receipt.id, receipt.sold_at, policy, origin=origin, person=person)
     book.flags += (*flags, *found.flags)
@@ -137,7 +144,7 @@ def settle_receipt(
         closed,
         result,
         (*(known[each] for each in changed), own),
-        tuple(sorted((name, points) for name, points in book.budgets.items() if points)),
+        tuple(sorted((name, points) for name, points in (book.budgets | taken).items() if points)),
     )
 
 

@@ -28,7 +28,13 @@ from streams.core.confirmation import (
 )
 from streams.core.confirmation import quoted as quoted_of
 from streams.core.digest import receipt_digest
-from streams.core.earning import birthday_key, campaign_rules, discount_limits, member_limits
+from streams.core.earning import (
+    birthday_key,
+    campaign_rules,
+    discount_budgets,
+    discount_limits,
+    member_limits,
+)
 from streams.core.history import History
 from streams.core.holds import Hold, Holds, admit, confirm, release, seen, set_aside
 from streams.core.ids import result_id
@@ -253,6 +259,7 @@ class World:
             originals=originals,
             budget_left=self._left,
             limits_of=self._limits_of,
+            has_budget=discount_budgets(self.index),
             describe=self._describe,
             origin=keyed,
             person=part.owner.person,
@@ -471,7 +478,7 @@ class World:
         uses = None if limited.uses is None else max(0, limited.uses - held[0])
         points = None if limited.points is None else max(0, limited.points - held[1])
         budget = self._left(campaign.campaign)
-        amounts = [each for each in (points, budget) if each is not None]
+        amounts = [max(0, each) for each in (points, budget) if each is not None]
         return Left(uses, min(amounts, default=None))
 
     # --- Holds ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from streams.core.account import Account
 from streams.core.accrual import Facts
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
@@ -15,13 +16,14 @@ from streams.core.confirmation import (
     quoted,
     variances,
 )
-from streams.core.earning import campaign_rules, discount_limits
-from streams.core.history import History
+from streams.core.earning import campaign_rules, discount_budgets, discount_limits
+from streams.core.history import History, no_rules
 from streams.core.matching import CampaignIndex
 from streams.core.policy import ledger_policy
 from streams.core.programme import load_programme
 from streams.core.quote import finish, see
 from streams.core.receipt import LineDiscount, Receipt, RedeemRequest, SaleLine
+from streams.core.settlement import settle_receipt
 
 PROGRAMME = load_programme(
     {
@@ -171,6 +173,22 @@ def test_counters_take_printed_amounts():
     history = settled(as_quoted(QUOTED), printed(), 100)
     counters = {each.per: (each.uses, each.points) for each in history.account("A").counters}
     assert counters == {"day": (1, 200), "ever": (1, 200)}
+
+
+@pytest.mark.parametrize("account", [None, Account("A")])
+def test_budgets_of_discounts_take_printed_amounts(account):
+    """With a member or without; a campaign without a budget takes none."""
+    budgeted = load_campaign({**SALE, "limits": {"campaign": {"amount": 500}}}, PROGRAMME)
+    ski = replace(SKI, amount=19_000, list=20_000, discounts=(LineDiscount("gone", 1, 1_000),))
+    settlement = settle_receipt(
+        account,
+        printed(sales=(HAT, ski)),
+        policy=ledger_policy({"currency": "bonus"}),
+        rules=no_rules,
+        originals={},
+        has_budget=discount_budgets(CampaignIndex(PROGRAMME, [budgeted])),
+    )
+    assert settlement.budgets == (("sale", 200),)
 
 
 def test_what_a_store_took_off_beyond_what_was_due_is_its_variance():
