@@ -136,3 +136,20 @@ def test_an_award_is_rounded_once_a_campaign():
     assert [(points, shares) for _, points, shares in award(choice.claims, [5] * 3)] == [
         (2, (1, 1, 0))
     ]
+
+
+def test_only_what_gets_in_each_others_way_is_weighed_together():
+    """A limit in one lane leaves the other lanes, and other lines, out of the search."""
+    limited = [earner("a", cap=1, lines=(0, 1)), earner("b", points=900, lines=(0, 1))]
+    more = [
+        earner(f"{lane} {name}", points=500, lines=tuple(range(2, 12)), lane=lane)
+        for lane in range(4)
+        for name in "xyz"
+    ]
+
+    alone = choose(limited, [100] * 12, nodes=20)
+    beside = choose([*limited, *more], [100] * 12, nodes=20)
+    assert alone.proven
+    assert beside.proven
+    assert all(claim in beside.claims for claim in alone.claims)
+    assert beside.worth == alone.worth + choose(more, [100] * 12).worth
