@@ -2,8 +2,8 @@
 The ledger against a naive model that moves one point at a time.
 
 The model recomputes everything from the whole history after each step.  It knows
-one regular class of lots, time that only goes on, and returns of whole lines under
-the default policies.
+one regular class of lots that are pending at first, time that only goes on, returns of
+whole lines, and each policy of clawback.
 """
 
 from hypothesis import settings
@@ -23,15 +23,16 @@ START = 1_767_261_600_000
 HOUR = 3_600_000
 ZONE = "Europe/Moscow"
 VALID = {"days": 6}
-RULE = {"id": "all", "kind": "percent", "bp": 2000, "lot": {"valid": VALID}}
-NEVER = 1 << 62
+DELAY = {"hours": 30}
+RULE = {"id": "all", "kind": "percent", "bp": 2000, "lot": {"delay": DELAY, "valid": VALID}}
 
 
 class Pile:
     """One lot of the model: where each single point is."""
 
-    def __init__(self, name, count, end):
+    def __init__(self, name, count, start, end):
         self.name = name
+        self.start = start
         self.end = end
         self.points = ["here"] * count
 
@@ -48,8 +49,8 @@ class Pile:
 class Model:
     """The account that a history leaves, point by point."""
 
-    def __init__(self, events):
-        self.piles, self.debt, self.sold = {}, 0, {}
+    def __init__(self, events, clawback):
+        self.piles, self.debt, self.sold, self.clawback = {}, 0, {}, clawback
         for event in events:
             getattr(self, event[0])(*event[1:])
 
@@ -66,7 +67,7 @@ class Model:
         for n, amount, wanted in lines:
             drawn = []
             for pile in sorted(self.piles.values(), key=lambda each: (each.end, each.name)):
-                if pile.end > at and len(drawn) < wanted:
+                if pile.start <= at < pile.end and len(drawn) < wanted:
                     moved = pile.take("here", "spent", wanted - len(drawn))
                     drawn += [pile.name] * moved
             short = wanted - len(drawn)
@@ -77,8 +78,8 @@ class Model:
         for (n, _, _), share in zip(lines, _largest_remainder(points, nets), strict=True):
             self.sold[name, n][2] = share
         if points:
-            _, end = dates(LotTerms(valid=VALID), at, ZONE)
-            pile = self.piles[lot_id(name, "all")] = Pile(lot_id(name, "all"), points, end)
+            span = dates(LotTerms(delay=DELAY, valid=VALID), at, ZONE)
+            pile = self.piles[lot_id(name, "all")] = Pile(lot_id(name, "all"), points, *span)
             self.debt -= pile.take("here", "repaid", self.debt)
 
     def back(self, name, at, sale, n):
@@ -89,17 +90,30 @@ class Model:
             count = drawn.count(pile_name)
             if pile_name is None:
                 fresh = reissued_id(name, 1, original=sale, original_line=n, draw=index)
-                _, end = dates(LotTerms(valid={"months": 12}), at, ZONE)
-                self.piles[fresh] = Pile(fresh, count, end)
+                span = dates(LotTerms(valid={"months": 12}), at, ZONE)
+                self.piles[fresh] = Pile(fresh, count, *span)
                 continue
             pile = self.piles[pile_name]
             pile.take("spent", "expired" if pile.end <= at else "here", count)
         if share:
-            pile = self.piles[lot_id(sale, "all")]
-            left = share - pile.take("here", "reversed", share)
-            if pile.end <= at:
-                left -= pile.take("expired", "absorbed", left)
-            self.debt += left
+            self.claw(self.piles[lot_id(sale, "all")], share, at)
+
+    def claw(self, pile, share, at):
+        """Take the points of one pile, by the policy what it can't give."""
+        if self.clawback == "only_pending" and at >= pile.start:
+            return
+        left = share - pile.take("here", "reversed", share)
+        if pile.end <= at:
+            left -= pile.take("expired", "absorbed", left)
+        if self.clawback == "within_balance":
+            left = min(left, max(0, self.active(at) - self.debt))
+        self.debt += left
+
+    def active(self, at):
+        """Count the points that could be spent at *at*."""
+        return sum(
+            pile.points.count("here") for pile in self.piles.values() if pile.start <= at < pile.end
+        )
 
     def tick(self, at):
         """Only time goes on."""
@@ -135,9 +149,12 @@ def _largest_remainder(total, weights):
 class Ledger(RuleBasedStateMachine):
     """Sell, return and wait in any order; ledger and model agree on every point."""
 
+    clawback = "unlimited"
+
     def __init__(self):
         super().__init__()
-        self.history = History(ledger_policy(), simple_rules([RULE], point_value=100))
+        policy = ledger_policy({"clawback": self.clawback})
+        self.history = History(policy, simple_rules([RULE], point_value=100))
         self.events = []
         self.at = START
         self.out = []
@@ -185,7 +202,7 @@ class Ledger(RuleBasedStateMachine):
     @invariant()
     def every_point_is_where_the_model_has_it(self):
         """Lots, debt and balance are those of the model, recomputed from all events."""
-        model = Model(self.events)
+        model = Model(self.events, self.clawback)
         account = self.history.account("A")
         assert model.figures() == {
             lot.id: (
@@ -194,10 +211,27 @@ class Ledger(RuleBasedStateMachine):
             for lot in account.lots
         }  # fmt: skip
         assert model.debt == sum(debt.points for debt in account.debts)
-        here = sum(pile.points.count("here") for pile in model.piles.values() if pile.end > self.at)
         for balance in balances(account):
-            assert balance.available == max(0, here - model.debt)
+            assert balance.active == model.active(self.at)
+            assert balance.available == max(0, balance.active - model.debt)
 
 
+class WithinBalance(Ledger):
+    """What the balance can't give is written off."""
+
+    clawback = "within_balance"
+
+
+class OnlyPending(Ledger):
+    """What has become active is never taken back."""
+
+    clawback = "only_pending"
+
+
+EFFORT = settings(max_examples=30, stateful_step_count=20)
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestLedger.settings = EFFORT
+TestWithinBalance = WithinBalance.TestCase
+TestWithinBalance.settings = EFFORT
+TestOnlyPending = OnlyPending.TestCase
+TestOnlyPending.settings = EFFORT
