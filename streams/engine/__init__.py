@@ -12,11 +12,14 @@ runs these.
 
 Running it: `engine` (a worker), `team` (a stage in it), `worker_spot`, `kafka_cluster`,
 `kafka_log` and `store` (where the effects happen), `standby`, `references`, `faust_parts`
-(what is replaced of Faust), `credentials`, `health`, `failure`, `failpoints`.
+(what is replaced of Faust), `credentials`, `suspects` and `quarantine` (records that kill),
+`kafka_quarantine`, `health`, `failure`, `failpoints`.
 """
 
 from streams.engine.batch import Batch, ReferenceView
 from streams.engine.engine import Engine
+from streams.engine.kafka_quarantine import NotQuarantinedError, quarantined, retry
+from streams.engine.quarantine import Quarantined
 from streams.engine.record import Headers, Output, Record, partition_for
 from streams.engine.settings import AppDeclaration, EngineSettings
 from streams.engine.stage import Reference, Stage, TopicNeed, changelog_topic, topics_needed
@@ -27,7 +30,9 @@ __all__ = [
     "Engine",
     "EngineSettings",
     "Headers",
+    "NotQuarantinedError",
     "Output",
+    "Quarantined",
     "Record",
     "Reference",
     "ReferenceView",
@@ -35,5 +40,7 @@ __all__ = [
     "TopicNeed",
     "changelog_topic",
     "partition_for",
+    "quarantined",
+    "retry",
     "topics_needed",
 ]

@@ -411,6 +411,7 @@ class Engine:
             last_batch=shard.last_batch,
             last_transaction_s=shard.last_transaction_s,
             aborted=shard.aborts,
+            quarantined=shard.quarantined,
             restored=shard.restored,
             restore_left=shard.restore_left,
             since_commit_s=age(shard.last_commit_at),

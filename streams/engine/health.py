@@ -54,6 +54,7 @@ class ShardHealth(Struct, frozen=True):
     last_batch: int
     last_transaction_s: float
     aborted: int
+    quarantined: int
     restored: int
     restore_left: int
     since_commit_s: float
@@ -175,6 +176,7 @@ class _Shards(Collector):
             "loyalty_shard_records": ("Records done", "records"),
             "loyalty_shard_batches": ("Transactions committed", "batches"),
             "loyalty_shard_aborted": ("Transactions aborted", "aborted"),
+            "loyalty_shard_quarantined": ("Records set aside as they kill", "quarantined"),
         }
         for name, (about, field) in gauges.items():
             gauge = GaugeMetricFamily(name, about, labels=["app", "shard"])

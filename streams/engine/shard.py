@@ -14,11 +14,13 @@ from typing import Protocol
 from streams.engine.batch import Draft, Pair, ReferenceView
 from streams.engine.cluster import Cluster
 from streams.engine.failpoints import reach
-from streams.engine.failure import StateDamagedError, exit_unacknowledged, place_of
+from streams.engine.failure import StateDamagedError, exit_unacknowledged, log, place_of
+from streams.engine.quarantine import set_aside
 from streams.engine.record import Record
 from streams.engine.restore import RestorableState, Restore
 from streams.engine.settings import EngineSettings
 from streams.engine.stage import Stage, changelogs
+from streams.engine.suspects import Suspects
 from streams.engine.transaction import State
 
 
@@ -47,6 +49,9 @@ class ShardSpot(Protocol):
     def state(self, stage: str, partition: int) -> RestorableState:
         """Open the local state of a shard, empty if there is none that can be used."""
 
+    def suspects(self, shard: str) -> Suspects:
+        """Give what earlier starts of the worker have written down of *shard*."""
+
     @property
     def flow(self) -> Callable[[str, int, bool], None]:
         """Lets more of a topic and partition come, or no more for now."""
@@ -66,7 +71,7 @@ class Shard:
         self.restored = 0
         self.restore_left = 0
         """Offsets between the state and the end of the changelog that is being restored."""
-        self.batches = self.records = self.aborts = 0
+        self.batches = self.records = self.aborts = self.quarantined = 0
         self.last_batch = 0
         self.last_transaction_s = 0.0
         self.last_commit_at = time.monotonic()
@@ -77,6 +82,7 @@ class Shard:
         self._buffer: deque[Record] = deque()
         self._next: dict[str, int] = {}
         self._full = False
+        self._suspects = spot.suspects(self.name)
         self._store: RestorableState | None = None
 
     @property
@@ -156,8 +162,18 @@ class Shard:
             self._set_flow(on=False)
 
     def take(self, count: int) -> list[Record]:
-        """Hand out the first *count* records."""
-        return [self._buffer.popleft() for _ in range(count)]
+        """Hand out the first *count* records; one that may kill, alone."""
+        if not self._suspects.any:
+            return [self._buffer.popleft() for _ in range(count)]
+        taken: list[Record] = []
+        while len(taken) < count and self._buffer:
+            alone = self._suspects.narrow(self._buffer[0])
+            if alone and taken:
+                break
+            taken.append(self._buffer.popleft())
+            if alone:
+                break
+        return taken
 
     def relieve(self) -> None:
         """Ask for more when there is room again."""
@@ -187,8 +203,12 @@ class Shard:
     def handle(self, records: Sequence[Record]) -> Draft:
         """Call the handler; what it raises ends the process, with the record's place."""
         draft = self._draft(records)
+        if self._suspects.guilty(records[0]):
+            self._set_aside(draft)
+            return draft
         try:
-            with self._spot.turn:
+            # In this order: whoever only waits for its turn has killed nobody.
+            with self._spot.turn, self._suspects.guarding(records):
                 self.stage.handler(draft)
         except StateDamagedError:
             raise
@@ -207,6 +227,20 @@ class Shard:
             )
         reach("handled")
         return draft
+
+    def _set_aside(self, draft: Draft) -> None:
+        """Put the one record of *draft* in quarantine instead of handling it."""
+        (record,) = draft.records
+        log.critical(
+            "record set aside in quarantine",
+            shard=self.name,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            deaths=self._suspects.deaths,
+        )
+        self.quarantined += 1
+        draft.outputs.append(set_aside(self._spot.app_id, self.stage.name, record))
 
     def _draft(self, records: Sequence[Record]) -> Draft:
         return Draft(

@@ -12,6 +12,7 @@ from streams.engine.references import HeldReference
 from streams.engine.settings import EngineSettings
 from streams.engine.stage import Stage
 from streams.engine.store import Memory, ShardStore
+from streams.engine.suspects import Suspects
 
 Flow = Callable[[str, int, bool], None]
 
@@ -63,3 +64,7 @@ class WorkerSpot:
             owner=f"{self.app_id}/{stage}/{partition}",
             memory=self._memory,
         )
+
+    def suspects(self, shard: str) -> Suspects:
+        """See ShardSpot."""
+        return Suspects(self.settings.data_dir / "in-hand" / shard)

@@ -9,6 +9,7 @@ import pytest
 from streams.engine import AppDeclaration, Engine, EngineSettings, Stage
 from streams.engine.health import HealthServer
 from streams.engine.shard import Shard
+from streams.engine.suspects import Suspects
 
 HOUR = 3600.0
 
@@ -22,7 +23,7 @@ class Watched:
             AppDeclaration("toy", (stage,)), EngineSettings(brokers="", data_dir=tmp_path)
         )
         self.end = 5
-        self.shard = Shard(SimpleNamespace(settings=self.engine.settings), stage, 0)
+        self.shard = Shard(SimpleNamespace(suspects=lambda _: Suspects(None)), stage, 0)
         self.shard.begin_at({"words": 5})
         self.shard.state = "running"
         self.engine._teams = [SimpleNamespace(shards={0: self.shard}, settle=lambda: None)]

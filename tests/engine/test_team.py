@@ -9,6 +9,7 @@ import pytest
 
 from streams.engine import EngineSettings, Record, Stage
 from streams.engine import team as teams
+from streams.engine.suspects import Suspects
 from streams.engine.team import Team
 from streams.engine.tenure import Membership, portions
 
@@ -45,6 +46,7 @@ def team(tmp_path):
     """Make a team of two shards that run, without broker and disk."""
     with ThreadPoolExecutor(1) as pool:
         spot = SimpleNamespace(
+            suspects=lambda _: Suspects(None),
             app_id="toy",
             settings=EngineSettings(
                 brokers="", data_dir=tmp_path, min_interval_ms=0, batch_records_max=4

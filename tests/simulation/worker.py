@@ -22,6 +22,7 @@ from streams.engine.failure import (
     UnavailableError,
 )
 from streams.engine.stage import Stage
+from streams.engine.suspects import Suspects
 from streams.engine.tenure import Membership
 from tests.simulation.broker import BrokenError, BusyError, FencedError, StaleMemberError
 from tests.simulation.history import Fault
@@ -361,6 +362,11 @@ class SimulatedSpot:
         """See ShardSpot."""
         disk = self._process.disks.setdefault((stage, partition), Disk())
         return SimulatedState(self._process, disk, stage, partition)
+
+    def suspects(self, shard: str) -> Suspects:
+        """See ShardSpot: a simulated handler kills nobody."""
+        assert shard
+        return Suspects(None)
 
     def flow(self, topic: str, partition: int, on: bool) -> None:  # noqa: FBT001 - see ShardSpot
         """See ShardSpot: the buffer is larger than any history."""

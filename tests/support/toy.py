@@ -176,6 +176,12 @@ class Toy:
         with LogReader(self.client) as log:
             return {each: end for each, (_, end) in enumerate(log.ends(SOURCE))}
 
+    def outputs(self) -> Counter[tuple[int, int]]:
+        """Count how often each place of the source stands among the outputs."""
+        with LogReader(self.client) as log:
+            found = [(each.value or b"").split(b"/") for each in log.to_end([OUT])]
+        return Counter((int(partition), int(offset)) for partition, offset in found)
+
     def await_done(self, timeout_s: float = 90) -> None:
         """Wait until everything that was sent has been committed."""
         until = time.monotonic() + timeout_s

@@ -6,6 +6,7 @@ and every source offset appears once among the outputs.
 
 import faulthandler
 import json
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage
 
 APP, STAGE, TABLE, SOURCE, OUT = "toy", "count", "counts", "toy-source", "toy-out"
 POISON = b"poison"
+DEADLY = b"deadly"
+UNMENDED = "TOY_UNMENDED"
+"""While it is in the environment, a deadly record takes the process with it."""
 
 
 def count(batch: Batch) -> None:
@@ -22,6 +26,9 @@ def count(batch: Batch) -> None:
     for record in batch.records:
         if record.value == POISON:
             raise ValueError("this record can't be handled")
+        if record.value == DEADLY and UNMENDED in os.environ:
+            # As a fault in a library does, without an exception.
+            os.kill(os.getpid(), signal.SIGKILL)
         key = record.key or b""
         batch.put(TABLE, key, b"%d" % (int(batch.get(TABLE, key) or 0) + 1))
         batch.emit(OUT, key, b"%d/%d" % (record.partition, record.offset))
