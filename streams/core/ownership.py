@@ -25,6 +25,9 @@ class Interval(Struct, frozen=True):
     end: EpochMs | None = None
 
 
+NOBODY = Interval("")  # Who owns a digest that was given up.
+
+
 class Ownership(Struct, frozen=True):
     """All owners of one digest, in the order of time, never overlapping."""
 
@@ -59,14 +62,19 @@ def is_home(account: str) -> bool:
 
 
 def owner_at(ownership: Ownership | None, at: EpochMs) -> Interval | None:
-    """Return the owner at the instant *at*, or None when nobody owns the digest then."""
-    if ownership is None:
+    """
+    Return the owner at the instant *at*, or None when nobody has ever owned the digest.
+
+    Between owners it is NOBODY's: its home account leads to the first owner, who has
+    given it up, so that nothing may go there any more.
+    """
+    if ownership is None or not ownership.intervals:
         return None
     for interval in reversed(ownership.intervals):
         begun = interval.start is None or interval.start <= at
         if begun and (interval.end is None or at < interval.end):
             return interval
-    return None
+    return NOBODY
 
 
 def claim(ownership: Ownership, *, account: str, person: str | None, at: EpochMs) -> Claimed:

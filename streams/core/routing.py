@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.ownership import Interval, home, is_home
+from streams.core.ownership import NOBODY, Interval, home, is_home
 from streams.core.policy import UnknownMember
 from streams.core.receipt import EpochMs, Identifier, Receipt
 
@@ -139,19 +139,22 @@ def owner_of(receipt: Receipt, resolve: Resolve) -> Owner:
     """
     Find whose *receipt* is by its identifiers: card before phone before e-mail.
 
-    An identifier that nobody owns leads to its home account.  The first identifier
-    that somebody owns wins over one that nobody owns.
+    An identifier that nobody has ever owned leads to its home account; one that was given
+    up leads to nobody.  The first identifier that somebody owns wins over all others.
     """
     found: list[Owner] = []
+    unowned: list[str] = []
     for identifier in _by_precedence(receipt.identifiers):
         interval = resolve(identifier.digest, receipt.sold_at)
-        if interval is not None:
+        if interval is None:
+            unowned.append(identifier.digest)
+        elif interval != NOBODY:
             found.append(Owner(interval.account, interval.account, interval.person))
     if found:
         mismatch = any(each.account != found[0].account for each in found)
         return replace(found[0], mismatch=mismatch)
-    for identifier in _by_precedence(receipt.identifiers):
-        account = home(identifier.digest)
+    if unowned:
+        account = home(unowned[0])
         return Owner(account, account)
     return Owner(receipt.id, None)
 

@@ -62,7 +62,11 @@ def run_file(path: FilePath) -> Report:
 
 def run(scenario: Scenario) -> Report:
     """Run *scenario* to its end: one difference may explain another."""
-    player = Player(scenario)
+    try:
+        player = Player(scenario)
+    except ValueError as error:
+        wrong = Problem(scenario.file, 1, 1, "members", str(error))
+        return Report(scenario.file, scenario.title, problems=(wrong,))
     first: dict[str, bytes] = {}
     failures: list[Failure] = []
     for number, step in enumerate(scenario.steps, start=1):

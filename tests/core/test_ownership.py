@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.core.ownership import NOTICE_MS, Interval, Ownership, claim, give_up, home, owner_at
+from streams.core.ownership import (
+    NOBODY,
+    NOTICE_MS,
+    Interval,
+    Ownership,
+    claim,
+    give_up,
+    home,
+    owner_at,
+)
 
 NEW = Ownership("d")
 
@@ -44,7 +53,7 @@ def test_a_change_of_owner_counts_a_minute_later():
     passed_on = claim(given_up, account="B", person=None, at=6_000).ownership
 
     assert owner_at(passed_on, 5_000 + NOTICE_MS - 1).account == "A"
-    assert owner_at(passed_on, 5_000 + NOTICE_MS) is None
+    assert owner_at(passed_on, 5_000 + NOTICE_MS) == NOBODY
     assert owner_at(passed_on, 6_000 + NOTICE_MS).account == "B"
 
 

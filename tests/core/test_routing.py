@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from streams.core.ownership import Interval
+from streams.core.ownership import NOBODY, Interval
 from streams.core.receipt import Identifier, Original, Receipt, ReturnLine, SaleLine
 from streams.core.routing import (
     DAY_MS,
@@ -24,7 +24,8 @@ from streams.core.routing import (
 )
 
 CARD, PHONE = Identifier("card", "c"), Identifier("phone", "f")
-OWNERS = {"c": Interval("A"), "f": Interval("B")}
+GIVEN_UP = Identifier("card", "g")
+OWNERS = {"c": Interval("A"), "f": Interval("B"), "g": NOBODY}
 
 
 def resolve(digest, at):
@@ -61,6 +62,9 @@ def arrives(route, receipt, digest="x", code=None):
         ((Identifier("card", "new"),), Owner("~new", "~new")),
         ((Identifier("card", "new"), PHONE), Owner("B", "B")),
         ((Identifier("email", "e"), Identifier("phone", "new")), Owner("~new", "~new")),
+        ((GIVEN_UP,), Owner("s", None)),
+        ((GIVEN_UP, PHONE), Owner("B", "B")),
+        ((GIVEN_UP, Identifier("phone", "new")), Owner("~new", "~new")),
         ((), Owner("s", None)),
     ],
 )
