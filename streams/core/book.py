@@ -256,7 +256,7 @@ class Book:
             version=version,
             chain=chain,
             mark=self.mark,
-            lots=self.lots.closed(),
+            lots=self.lots.closed(self.mark),
             debts=self._debts(),
             counters=current(account.counters, self.counters, self.mark, self.policy),
         )

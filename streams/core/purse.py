@@ -52,7 +52,7 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
     def soonest(self) -> EpochMs:
         """The instant at which the first lot with points ends."""
         if self._soonest is None:
-            self._soonest = min((end_of(lot) for lot in self if lot.remaining), default=FOREVER)
+            self._soonest = _first_end(self)
         return self._soonest
 
     def ended(self, mark: EpochMs) -> list[Lot]:
@@ -82,8 +82,10 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
             self._order = known
         return known[1]
 
-    def after(self, changed: Mapping[str, Lot], fresh: Mapping[str, Lot]) -> "Purse":
-        """Make the purse in which lots have *changed* and *fresh* ones have come."""
+    def after(
+        self, changed: Mapping[str, Lot], fresh: Mapping[str, Lot], *, at: EpochMs
+    ) -> "Purse":
+        """Make the purse in which by *at* lots have *changed* and *fresh* ones have come."""
         if not changed and not fresh:
             return self
         lots = list(self)
@@ -98,8 +100,10 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
         if soonest is not None and not any(end_of(lot) <= soonest for lot in olds):
             ends = (end_of(lot) for lot in news if lot.remaining)
             made._soonest = min(soonest, *ends, FOREVER)
-        if self._reading is not None:
-            made._reading = _moved(self._reading, olds, news)
+        known = self._reading
+        if known is not None and known.at <= at < known.until:
+            # Read at the new instant, or what begins right now would seem to lie ahead.
+            made._reading = _moved(_Reading(at, known.until, known.sums), olds, news)
         if self._order is not None:
             made._order = self._reordered(changed, fresh, *self._order)
         return made
@@ -134,8 +138,43 @@ def _state(lot: Lot, at: EpochMs) -> int | None:
     return PENDING if lot.active_from > at else ACTIVE
 
 
+def _first_end(lots: Iterable[Lot]) -> EpochMs:
+    # Written out, as is `_read`: these two look at every lot of an account.
+    first = FOREVER
+    for lot in lots:
+        if lot.remaining:
+            expires_at, closed_at = lot.expires_at, lot.closed_at
+            if expires_at is not None and expires_at < first:
+                first = expires_at
+            if closed_at is not None and closed_at < first:
+                first = closed_at
+    return first
+
+
 def _read(lots: Iterable[Lot], at: EpochMs) -> _Reading:
-    return _moved(_Reading(at, FOREVER, {}), (), lots)
+    until = FOREVER
+    sums: dict[str, list[Points]] = {}
+    for lot in lots:
+        own = sums.get(lot.currency)
+        if own is None:
+            own = sums[lot.currency] = [0, 0, 0]
+        points, expires_at = lot.remaining, lot.expires_at
+        if not points or (expires_at is not None and expires_at <= at):
+            continue
+        if lot.closed_at is not None:
+            if lot.closed_at <= at:
+                continue
+            until = min(until, lot.closed_at)
+        if expires_at is not None and expires_at < until:
+            until = expires_at
+        if lot.held:
+            own[HELD] += points
+        elif lot.active_from > at:
+            own[PENDING] += points
+            until = min(until, lot.active_from)
+        else:
+            own[ACTIVE] += points
+    return _Reading(at, until, {name: (own[0], own[1], own[2]) for name, own in sums.items()})
 
 
 def _moved(known: _Reading, olds: Iterable[Lot], news: Iterable[Lot]) -> _Reading:
@@ -232,10 +271,10 @@ class OpenPurse:
         keys = self.before.in_spending_order(classes)
         if not self._changed and not self.fresh and not self._gone:
             return keys
-        return self.closed().in_spending_order(classes)
+        return self.closed(FOREVER).in_spending_order(classes)
 
-    def closed(self) -> Purse:
-        """Make the purse of the lots as they stand."""
+    def closed(self, at: EpochMs) -> Purse:
+        """Make the purse of the lots as they stand at the instant *at*."""
         if self._gone:
             return Purse(sorted(self.values(), key=_id_of))
-        return self.before.after(self._changed, self.fresh)
+        return self.before.after(self._changed, self.fresh, at=at)

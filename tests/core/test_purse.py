@@ -68,19 +68,19 @@ class AnyHistory(RuleBasedStateMachine):
         del self.open[gone]
         self.came = [each for each in self.came if each != gone]
 
-    @rule()
-    def close(self):
+    @rule(at=TIMES)
+    def close(self, at):
         """A document is settled."""
-        self.purse = self.open.closed()
+        self.purse = self.open.closed(at)
         assert self.purse == self.in_order()
         self.open = OpenPurse(self.purse)
         self.came = []
 
-    @rule(at=TIMES)
-    def ask(self, at):
+    @rule(at=TIMES, data=st.data())
+    def ask(self, at, data):
         """Everything that is kept is asked for, and so is carried on."""
         lots = self.in_order()
-        closed = self.open.closed()
+        closed = self.open.closed(data.draw(TIMES))
         assert dict(closed.sums(at)) == sums(lots, at)
         ends = [end_of(lot) for lot in lots if lot.remaining]
         assert closed.soonest == min(ends, default=FOREVER)
@@ -100,7 +100,7 @@ class AnyHistory(RuleBasedStateMachine):
         """What has ended is found, open or closed."""
         ended = {lot.id for lot in self.lots.values() if lot.remaining and end_of(lot) <= mark}
         assert {lot.id for lot in self.open.ended(mark)} == ended
-        assert {lot.id for lot in self.open.closed().ended(mark)} == ended
+        assert {lot.id for lot in self.open.closed(mark).ended(mark)} == ended
 
     @invariant()
     def every_lot_is_found(self):
@@ -130,10 +130,27 @@ def test_a_purse_is_its_lots(lots):
     purse = Purse.of(lots)
     assert purse == lots
     assert Purse.of(purse) is purse
-    assert purse.after({}, {}) is purse
+    assert purse.after({}, {}, at=0) is purse
 
 
 def test_a_lot_that_is_not_there_is_an_error():
     """As in any mapping."""
     with pytest.raises(KeyError):
         OpenPurse(Purse())["L1"]
+
+
+def test_a_receipt_that_touches_few_lots_looks_at_few():
+    """What is read off a purse of a thousand lots is carried on, new lots included."""
+    lots = [replace(LOT, id=f"L{n:04}") for n in range(1000)]
+    purse = Purse(lots)
+    assert dict(purse.sums(5)) == {"P": (1000, 0, 0)}
+    opened = OpenPurse(purse)
+    opened["N1"] = replace(LOT, id="N1", active_from=7)
+    opened["N2"] = replace(LOT, id="N2", active_from=9)
+    closed = opened.closed(7)
+    assert closed._reading.at == 7
+    assert dict(closed.sums(7)) == {"P": (1001, 1, 0)}
+    assert closed._reading.until == 9
+
+
+LOT = Lot("L", "P", "regular", "a", 0, 20, 1, 1)
