@@ -132,11 +132,11 @@ class _Sale:
             matches = _beside_discounts(self.earning.index, self.at, self.lines, matches)
         campaigns = {match.campaign.campaign: match.campaign for match in matches}
         offers = self._offers(matches)
-        claims = plain_claims(offers, self.bases)
-        if claims is not None:
-            claimed = [(rate.earner, left, places(mask)) for rate, mask, left in claims]
-        else:
-            claimed = self._weighed(offers, campaigns)
+        claims, crossed = plain_claims(offers, self.bases)
+        claimed = [(rate.earner, left, places(mask)) for rate, mask, left in claims]
+        if crossed:
+            claimed += self._weighed(crossed, campaigns)
+            claimed.sort(key=lambda claim: (claim[0].lane, claim[0].id))
         numbers = [line.n for line in self.lines]
         found = []
         for earner, points, own, shares, weights in awarded(claimed, self.bases):

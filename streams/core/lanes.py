@@ -3,8 +3,8 @@
 `accrual_choice` defines which claims are best and finds them for any campaigns.  Most
 receipts meet campaigns that don't get in each other's way: then a lane's effects take
 their lines in an order that is the same for every receipt, and a block is worth more or
-less than the effects it would displace.  The rule of this file: where that is not
-plainly so, it answers None and the chooser is asked.
+less than the effects it would displace.  The rule of this file: a lane where that is not
+plainly so is left to the chooser.
 
 Lines are bits of a mask: bit i is the i-th line.
 """
@@ -73,9 +73,11 @@ def rate_of(earner: Earner, scale: int, *, wary: bool = False) -> Rate:
     )
 
 
-def plain_claims(offers: Sequence[Offer], bases: Sequence[int]) -> list[Offer] | None:
+def plain_claims(offers: Sequence[Offer], bases: Sequence[int]) -> tuple[list[Offer], list[Offer]]:
     """
-    Give the best claims by lane and id, or None where they have to be weighed.
+    Give the best claims of the lanes where they are plain, and the offers to be weighed.
+
+    Both are by lane and id.  The offers that are left get in the way of none of the claims.
 
     Args:
         offers: By id; each can claim a line, has something left, and is able.
@@ -85,27 +87,35 @@ def plain_claims(offers: Sequence[Offer], bases: Sequence[int]) -> list[Offer] |
     for offer in offers:
         rate = offer[0]
         if rate.wary:
-            return None
+            return [], list(offers)
         if rate.lane or not rate.times:  # In the first lane there is nothing to multiply yet.
             lanes.setdefault(rate.lane, []).append(offer)
     multiplied = {rate.earner.currency for rate, _, _ in offers if rate.times and rate.lane}
-    found: list[Offer] = []
+    found: dict[int, list[Offer] | None] = {}
     for lane in sorted(lanes):
-        claims = _of_lane(lane, lanes[lane], found, bases, multiplied)
-        if claims is None:
-            return None
-        found += claims
-    return found
+        first = found.get(0) or []
+        found[lane] = _of_lane(lane, lanes[lane], first, bases, multiplied)
+    if multiplied:
+        tied = [lane for lane in lanes if not lane or any(each[0].times for each in lanes[lane])]
+        if any(found[lane] is None for lane in tied):
+            found |= dict.fromkeys(tied)
+    claims, left = [], []
+    for lane, own in found.items():
+        if own is None:
+            left += lanes[lane]
+        else:
+            claims += own
+    return claims, left
 
 
 def _of_lane(
     lane: int,
     members: list[Offer],
-    earlier: list[Offer],
+    first: list[Offer],
     bases: Sequence[int],
     multiplied: set[str],
 ) -> list[Offer] | None:
-    """Give the claims of one lane; *earlier* are those of the lanes before it."""
+    """Give the claims of one lane, or None; *first* are those of lane 0."""
     if lane == 0 or not multiplied:
         feeds = bool(multiplied)
         if len(members) == 1:
@@ -117,19 +127,18 @@ def _of_lane(
             return claims if currencies | multiplied == multiplied else None
         return claims
     if any(rate.times for rate, _, _ in members):
-        return _multiplied(members, earlier) if len(multiplied) == 1 else None
-    return _of_lane(lane, members, earlier, bases, set())
+        return _multiplied(members, first) if len(multiplied) == 1 else None
+    return _of_lane(lane, members, first, bases, set())
 
 
-def _multiplied(members: list[Offer], earlier: list[Offer]) -> list[Offer] | None:
+def _multiplied(members: list[Offer], first: list[Offer]) -> list[Offer] | None:
     """Let multipliers take the lines that lane 0 pays for."""
     for rate, _, left in members:
         if not rate.times or rate.earner.cap is not None or left is not None:
             return None
     basic = 0
-    for rate, mask, _ in earlier:
-        if rate.lane == 0:
-            basic |= mask
+    for _, mask, _ in first:
+        basic |= mask
     return _taken(members, ~basic)
 
 

@@ -6,6 +6,7 @@ bytes wherever its repetition stands in the log.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -15,7 +16,8 @@ from streams.wire.messages import Source
 
 Headers = tuple[tuple[str, bytes], ...]
 
-CONTENT_TYPE = b"application/avro"
+SPECIFICATION = ("ce_specversion", b"1.0")
+CONTENT = ("content-type", b"application/avro")
 DECIDED = "loyalty_decided"
 REFERENCES = "loyalty_references"
 
@@ -55,13 +57,14 @@ def event_headers(
         source: Log position of the record that was decided on.
         references: Offset of each reference that the decision saw.
     """
+    type_, origin = _described(kind, stage)
     headers = [
-        ("ce_specversion", b"1.0"),
+        SPECIFICATION,
         ("ce_id", event.encode()),
-        ("ce_type", f"loyalty.{kind}.v1".encode()),
-        ("ce_source", f"/loyalty/{stage}".encode()),
+        type_,
+        origin,
         ("ce_subject", subject.encode()),
-        ("content-type", CONTENT_TYPE),
+        CONTENT,
     ]
     time = None if at is None else _iso(at)
     if time is not None:
@@ -70,9 +73,20 @@ def event_headers(
         position = f"{source.topic}/{source.partition}/{source.offset}"
         headers.append((DECIDED, position.encode()))
     if references:
-        shown = ",".join(f"{name}={offset}" for name, offset in sorted(references.items()))
-        headers.append((REFERENCES, shown.encode()))
+        headers.append(_seen(*sorted(references.items())))
     return tuple(headers)
+
+
+# Records of a batch have most of their headers in common.
+@lru_cache(maxsize=256)
+def _described(kind: str, stage: str) -> tuple[tuple[str, bytes], tuple[str, bytes]]:
+    return ("ce_type", f"loyalty.{kind}.v1".encode()), ("ce_source", f"/loyalty/{stage}".encode())
+
+
+@lru_cache(maxsize=256)
+def _seen(*references: tuple[str, int]) -> tuple[str, bytes]:
+    shown = ",".join(f"{name}={offset}" for name, offset in references)
+    return REFERENCES, shown.encode()
 
 
 def decided_from(headers: Iterable[tuple[str, bytes]]) -> Decided | None:
@@ -88,6 +102,7 @@ def decided_from(headers: Iterable[tuple[str, bytes]]) -> Decided | None:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _iso(at: EpochMs) -> bytes | None:
     try:
         return iso_millis(at).encode()

@@ -48,17 +48,22 @@ def weighed(some, bases):
     earners = [replace(rate.earner, lines=places(mask), left=left) for rate, mask, left in some]
     choice = choose(earners, bases, nodes=20_000)
     assume(choice.proven)
-    return [(each.id, lines) for each, lines in choice.claims]
+    return [(each.lane, each.id, lines) for each, lines in choice.claims]
 
 
-@settings(max_examples=300, deadline=None)
+def shown(claims):
+    """Show claims as `weighed` does."""
+    return [(rate.lane, rate.earner.id, places(mask)) for rate, mask, _ in claims]
+
+
+@settings(max_examples=400, deadline=None)
 @given(offers())
-def test_where_lanes_answer_the_chooser_says_the_same(instance):
+def test_what_lanes_answer_and_what_they_leave_is_what_the_chooser_says_of_all(instance):
     """Claims, lines and order."""
     some, bases = instance
-    found = plain_claims(some, bases)
-    assume(found is not None)
-    assert [(rate.earner.id, places(mask)) for rate, mask, _ in found] == weighed(some, bases)
+    claims, left = plain_claims(some, bases)
+    assert sorted(shown(claims) + weighed(left, bases)) == weighed(some, bases)
+    assert shown(claims) == sorted(shown(claims))
 
 
 @settings(max_examples=100, deadline=None)
@@ -67,23 +72,33 @@ def test_effects_without_limits_never_have_to_be_weighed(instance):
     """A lane's order is the same for every receipt."""
     some, bases = instance
     free = [(rate_of(replace(r.earner, cap=None), SCALE), mask, None) for r, mask, _ in some]
-    found = plain_claims(free, bases)
-    assert [(rate.earner.id, places(mask)) for rate, mask, _ in found] == weighed(free, bases)
+    claims, left = plain_claims(free, bases)
+    assert left == []
+    assert shown(claims) == weighed(free, bases)
 
 
 def test_what_has_a_say_in_what_else_applies_is_weighed():
     """Alone, line by line alone, or against campaigns by name."""
     for changed in ({"alone": True}, {"items": True}, {"value": 0}):
         own = replace(earner("a", "percent", 100, 0), **changed)
-        assert plain_claims([(rate_of(own, SCALE), 1, None)], [10]) is None
+        offer = (rate_of(own, SCALE), 1, None)
+        assert plain_claims([offer], [10]) == ([], [offer])
     own = rate_of(earner("a", "percent", 100, 0), SCALE, wary=True)
-    assert plain_claims([(own, 1, None)], [10]) is None
+    assert plain_claims([(own, 1, None)], [10]) == ([], [(own, 1, None)])
 
 
 def test_equal_blocks_and_effects_are_weighed():
     """Which of them is written smaller decides, and the chooser knows how."""
-    block = rate_of(earner("a", "points", 1, 0), SCALE)
-    effect = rate_of(earner("b", "percent", 1000, 0), SCALE)
-    assert plain_claims([(block, 1, None), (effect, 1, None)], [10]) is None
-    assert plain_claims([(block, 1, None), (effect, 1, None)], [9]) == [(block, 1, None)]
-    assert plain_claims([(block, 1, None), (effect, 1, None)], [11]) == [(effect, 1, None)]
+    block = (rate_of(earner("a", "points", 1, 0), SCALE), 1, None)
+    effect = (rate_of(earner("b", "percent", 1000, 0), SCALE), 1, None)
+    assert plain_claims([block, effect], [10]) == ([], [block, effect])
+    assert plain_claims([block, effect], [9]) == ([block], [])
+    assert plain_claims([block, effect], [11]) == ([effect], [])
+
+
+def test_a_lane_that_must_be_weighed_leaves_the_others_alone():
+    """But for the one that it multiplies."""
+    base = (rate_of(earner("a", "percent", 100, 0), SCALE), 1, None)
+    apart = (rate_of(earner("b", "percent", 100, 1), SCALE), 1, None)
+    times = (rate_of(earner("c", "times", 100, 2, cap=1), SCALE), 1, None)
+    assert plain_claims([base, apart, times], [10]) == ([apart], [base, times])
