@@ -24,7 +24,7 @@ from faust.types.auth import CredentialsT
 
 from streams.engine import faust_parts
 from streams.engine.credentials import credentials
-from streams.engine.failure import exit_refused, exit_unacknowledged, log
+from streams.engine.failure import exit_refused, exit_unacknowledged, log, place_of
 from streams.engine.health import Health, HealthServer, ShardHealth, age
 from streams.engine.kafka_log import KafkaLog
 from streams.engine.record import Record
@@ -127,7 +127,9 @@ class Engine:
             worker.execute_from_commandline()
         except SystemExit as ended:
             if ended.code:
-                exit_unacknowledged("the worker failed", code=ended.code)
+                cause = self._app.crash_reason
+                error = None if cause is None else place_of(cause)
+                exit_unacknowledged("the worker failed", code=ended.code, error=error)
 
     def arm_deadline(self) -> None:
         """Make sure that the process ends in time, whatever waits for whatever."""

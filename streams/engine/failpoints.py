@@ -61,8 +61,17 @@ def armed(environment: Mapping[str, str]) -> dict[str, Charge]:
     return charges
 
 
-_CHARGES = armed(os.environ)
-_DICE = random.Random(os.environ.get(VARIABLE + "_SEED", "0"))  # noqa: S311 - tests want a seed
+_CHARGES: dict[str, Charge] = {}
+_DICE = random.Random()  # noqa: S311 - tests want a seed
+
+
+def arm(environment: Mapping[str, str]) -> None:
+    """Arm this process with what *environment* says; see armed."""
+    _CHARGES.update(armed(environment))
+    _DICE.seed(environment.get(VARIABLE + "_SEED", "0"))
+
+
+arm(os.environ)
 
 
 def reach(point: str) -> None:

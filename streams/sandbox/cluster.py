@@ -49,7 +49,7 @@ class KafkaCluster:
         Start all brokers and wait until each answers.
 
         Raises:
-            BrokerError: If one ends or doesn't answer within a minute.
+            BrokerError: If one ends or doesn't answer within three minutes.
             JarError: If Kafka's jars can't be had.
         """
         try:

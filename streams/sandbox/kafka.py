@@ -26,7 +26,7 @@ from msgspec import Struct
 
 from streams.sandbox.jars import kafka_jars
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
 # Below lie the ports of well-known services.
@@ -193,7 +193,7 @@ class EmbeddedKafka:
         Start the broker and wait until it answers.
 
         Raises:
-            BrokerError: If it ends or doesn't answer within a minute.
+            BrokerError: If it ends or doesn't answer within three minutes.
             JarError: If Kafka's jars can't be had.
         """
         self.launch()
@@ -311,7 +311,7 @@ class EmbeddedKafka:
         Wait until the broker answers.
 
         Raises:
-            BrokerError: If it ends or doesn't answer within a minute.
+            BrokerError: If it ends or doesn't answer within three minutes.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:

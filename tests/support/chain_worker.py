@@ -5,7 +5,7 @@ the serials, and passes it on under the next stage's key with the count it had g
 record that is lost, doubled or out of order shows in what follows it.
 """
 
-import sys
+from collections.abc import Sequence
 
 from streams.engine import AppDeclaration, Batch, Stage
 from tests.support.toy_worker import run
@@ -89,5 +89,6 @@ def declared() -> AppDeclaration:
     )
 
 
-if __name__ == "__main__":
-    sys.exit(run(declared(), sys.argv[1:]))
+def main(arguments: Sequence[str]) -> int:
+    """Run a worker of the chain; see toy_worker.run."""
+    return run(declared(), arguments)

@@ -5,8 +5,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -23,9 +21,9 @@ from streams.engine import changelog_topic, topics_needed
 from streams.reading.log import LogReader
 from streams.sandbox.kafka import free_port
 from tests.support import toy_worker
+from tests.support.forge import Forged
 from tests.support.toy_worker import APP, OUT, SOURCE, STAGE, TABLE
 
-ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 KEYS = 200
 
@@ -52,27 +50,18 @@ class ToyWorker:
         self.module, self.settings = module, settings or {}
         self.port = free_port()
         self.log = folder.with_suffix(".log")
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forged | None = None
 
     def start(self, *, failpoints: str = "", seed: int = 0) -> None:
         """Start the process, armed to die at *failpoints*."""
+        arguments = [self.brokers, str(self.folder), str(self.port), self.instance]
+        arguments.append(json.dumps(self.settings))
         environment = {
             **os.environ,
-            "PYTHONPATH": str(ROOT),
             "LOYALTY_FAILPOINTS": failpoints,
             "LOYALTY_FAILPOINTS_SEED": str(seed),
         }
-        arguments = [self.brokers, str(self.folder), str(self.port), self.instance]
-        arguments.append(json.dumps(self.settings))
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", f"tests.support.{self.module}", *arguments],
-                env=environment,
-                cwd=ROOT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
+        self.process = Forged(self.module, arguments, log=self.log, environment=environment)
 
     def kill(self, *, wipe: bool = False) -> None:
         """End the process without warning; with *wipe* its disk is lost too."""
@@ -86,6 +75,12 @@ class ToyWorker:
         """Send a signal to the process."""
         assert self.process is not None
         os.kill(self.process.pid, which)
+
+    def state(self) -> str:
+        """Give the kernel's letter for what the process does: T is frozen."""
+        assert self.process is not None
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0]
 
     def stop(self, timeout_s: float = 20) -> int:
         """Ask the process to end, and give its exit code."""

@@ -8,7 +8,6 @@ import faulthandler
 import json
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,7 +47,7 @@ def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
         arguments: Brokers, folder, health port, instance id, other settings as JSON.
     """
     # A test that waits in vain asks every thread where it is.
-    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    faulthandler.register(signal.SIGRTMIN, all_threads=True)
     brokers, folder, port, instance, others = arguments
     settings = {"session_timeout_s": 6.0, "batch_records_max": 200, "buffer_records": 2000}
     return Engine(
@@ -63,5 +62,6 @@ def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
     ).run()
 
 
-if __name__ == "__main__":
-    sys.exit(run(declared(), sys.argv[1:]))
+def main(arguments: Sequence[str]) -> int:
+    """Run a worker of the toy job; see run."""
+    return run(declared(), arguments)

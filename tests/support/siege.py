@@ -1,0 +1,521 @@
+"""
+Workers under fire: strikes faults while records flow, and keeps everything else going.
+
+As an operator's supervisor would, it starts a worker again that ended by itself.  One
+thread does everything, in steps of a few milliseconds.
+"""
+
+import contextlib
+import signal
+import time
+import urllib.error
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from streams.sandbox.cluster import KafkaCluster
+from streams.sandbox.kafka import EmbeddedKafka
+from tests.support import chain
+from tests.support.chain import Feed, Watcher
+from tests.support.chain_worker import APP, STAGES
+from tests.support.faults import SESSION_S, TRANSACTION_S, WAVE, Fault
+from tests.support.forge import Forged
+from tests.support.proxy import Proxy
+from tests.support.toy import ToyWorker
+
+STEP_S = 0.05
+WELL_S = 400.0
+"""By then everything must be well again, or never; a half-open connection alone takes 40 s."""
+RATE = 200.0
+OFFSETS_PARTITIONS = 4
+
+SETTINGS: dict[str, Any] = {
+    "session_timeout_s": SESSION_S,
+    "transaction_timeout_ms": int(TRANSACTION_S * 1000),
+    # Two cores do broker, workers and everything else here.
+    "min_interval_ms": 40.0,
+    # A call that a dead connection swallowed is waited for so long; with the defaults of
+    # half a minute and more a run would be mostly waiting.
+    "call_timeout_s": 15.0,
+}
+
+BROKER_PROPERTIES = """\
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=500
+"""
+
+ACCEPTED = {-signal.SIGKILL, 70}
+"""How a worker may end that nobody told to: killed, or without acknowledging."""
+
+
+class Siege:
+    """
+    A chain under fire.
+
+    Args:
+        kafka: One broker or three; they run.
+        proxy: What stands before the one broker.
+        folder: For the workers.
+        static: Whether workers have instance ids.
+        seed: For what is sent.
+        padding: Bytes that each record has more than it needs.
+        names: The workers there are from the start.
+        settings: What differs from SETTINGS.
+    """
+
+    def __init__(
+        self,
+        kafka: EmbeddedKafka | KafkaCluster,
+        folder: Path,
+        *,
+        proxy: Proxy | None = None,
+        static: bool,
+        seed: int,
+        padding: int = 0,
+        names: Sequence[str] = ("one", "two"),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._settings = {**SETTINGS, **(settings or {})}
+        self.kafka, self.proxy = kafka, proxy
+        self.client = {"bootstrap.servers": kafka.bootstrap, "log_level": 0}
+        self.workers = [self._made(folder, name, static=static) for name in names]
+        self.guest = self._made(folder, "guest", static=False)
+        self.feed = Feed(self.client, seed=seed, padding=padding)
+        self.watcher = Watcher(self.client)
+        self.struck: Counter[str] = Counter()
+        self.ended: Counter[int] = Counter()
+        self.zombies: Counter[str] = Counter()
+        self.woken: list[Forged] = []
+        """Processes that were frozen for longer than their session, and go on."""
+        self.measured: Any = None
+        self.peak_mb = 0
+        self._away: set[ToyWorker] = {self.guest}
+        """Workers that must not be started now: down, frozen, or not in the game."""
+        self._due: list[tuple[float, Callable[[], None]]] = []
+        self._broken = False
+        """Whether broker or network are in a state that ends at a time of its own."""
+        self._hung: list[Producer] = []
+
+    def _made(self, folder: Path, name: str, *, static: bool) -> ToyWorker:
+        return ToyWorker(
+            self.kafka.bootstrap,
+            folder / name,
+            instance=name if static else "",
+            module="chain_worker",
+            settings=self._settings,
+        )
+
+    # --- The whole ----------------------------------------------------------------
+
+    def run(self, faults: Sequence[Fault]) -> list[str]:
+        """Strike *faults* in waves; give the differences between the views afterwards."""
+
+        def burn() -> None:
+            for place, fault in enumerate(faults, 1):
+                self.wait(fault.after_s)
+                self.say(f"{place:>3} {fault}")
+                self.strike(fault)
+                if place % WAVE == 0 or place == len(faults):
+                    self.await_well()
+
+        return self.during(burn)
+
+    def during(self, work: Callable[[], Any]) -> list[str]:
+        """Do *work* while records flow; give the differences between the views afterwards."""
+        with self.watcher:
+            try:
+                for worker in self.workers:
+                    worker.start()
+                self.feed.start(RATE)
+                self.await_well()
+                self.measured = work()
+                return self.settle()
+            except BaseException:
+                self.stacks()
+                raise
+            finally:
+                for worker in (*self.workers, self.guest):
+                    self._thaw(worker)
+                    worker.kill()
+
+    def settle(self) -> list[str]:
+        """Let everything come to its end, stop the workers, and compare."""
+        self.feed.stop()
+        self.await_done()
+        for worker in self.running():
+            self._away.add(worker)
+            code = worker.stop()
+            if code:
+                return [f"{worker.folder.name} stopped with {code}"]
+        until = time.monotonic() + 10
+        final = chain.ends(self.client)
+        while chain.committed(self.client) != final and time.monotonic() < until:
+            time.sleep(0.2)
+        views = self.views()
+        while len(self.watcher.seen) < sum(map(len, views.sent.values())):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.1)
+        return views.differences()
+
+    def views(self) -> chain.Views:
+        """Read the five views."""
+        return chain.views(
+            self.client,
+            taken=self.feed.taken,
+            watched=self.watcher.seen,
+            folders=[worker.folder for worker in (*self.workers, self.guest)],
+        )
+
+    def await_done(self) -> None:
+        """Wait until everything that was sent has gone through all stages."""
+        began = time.monotonic()
+        while True:
+            self.wait(0.3)
+            with contextlib.suppress(Exception):
+                if chain.committed(self.client) == chain.ends(self.client):
+                    return
+            if time.monotonic() - began > WELL_S:
+                raise AssertionError(
+                    f"committed {chain.committed(self.client)} of {chain.ends(self.client)}"
+                )
+
+    def await_well(self) -> None:
+        """Wait until every fault is over, every worker ready, and new results come out."""
+        began = time.monotonic()
+        while self._due or self._broken or not all(map(self._is_ready, self.running(all=True))):
+            self.wait(0.2)
+            assert time.monotonic() - began < WELL_S, f"not well in {WELL_S:.0f} s"
+        wanted = self.watcher.results + 20
+        while self.watcher.results < wanted:
+            self.wait(0.2)
+            assert time.monotonic() - began < WELL_S, f"no results in {WELL_S:.0f} s"
+        self._count_zombies()
+        self.say(f"    well after {time.monotonic() - began:.1f} s")
+
+    def _count_zombies(self) -> None:
+        for process in self.woken:
+            went_on = process.poll() is None
+            self.zombies["went on as a new member" if went_on else "ended"] += 1
+        self.woken.clear()
+
+    def wait(self, seconds: float) -> None:
+        """Let time go by, in which faults end and workers that ended are started again."""
+        until = time.monotonic() + seconds
+        while True:
+            now = time.monotonic()
+            for due in [each for each in self._due if each[0] <= now]:
+                self._due.remove(due)
+                due[1]()
+            self._tend()
+            if now >= until:
+                return
+            time.sleep(min(STEP_S, until - now))
+
+    def wait_for(self, holds: Callable[[], bool], what: str) -> None:
+        """Let time go by until something holds."""
+        began = time.monotonic()
+        while not holds():
+            self.wait(STEP_S)
+            assert time.monotonic() - began < WELL_S, f"{what}: not in {WELL_S:.0f} s"
+
+    def _tend(self) -> None:
+        for worker in (*self.workers, self.guest):
+            process = worker.process
+            if worker in self._away or process is None or process.poll() is None:
+                continue
+            self.ended[process.returncode] += 1
+            self.say(f"    {worker.folder.name} ended with {process.returncode}")
+            assert process.returncode in ACCEPTED, worker.log.read_text()[-3000:]
+            worker.start()
+
+    def later(self, seconds: float, what: Callable[[], None]) -> None:
+        """Do something in so many seconds."""
+        self._due.append((time.monotonic() + seconds, what))
+
+    def say(self, line: str) -> None:
+        """Print a line; it is shown when the run fails."""
+        print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)  # noqa: T201 - a run's story
+
+    def stacks(self) -> None:
+        """Have every worker say where each of its threads is."""
+        for worker in self.running():
+            worker.signal(signal.SIGRTMIN)
+        time.sleep(0.5)
+        for worker in (*self.workers, self.guest):
+            if worker.log.exists():
+                print(f"--- {worker.log}\n{worker.log.read_text()[-6000:]}")  # noqa: T201 - as above
+
+    # --- Workers ------------------------------------------------------------------
+
+    def running(self, *, all: bool = False) -> list[ToyWorker]:  # noqa: A002 - reads as it is
+        """Give the workers that run and aren't frozen; with *all* those that should."""
+        everybody = (*self.workers, self.guest)
+        there = [worker for worker in everybody if worker not in self._away]
+        return there if all else [worker for worker in there if worker.process.poll() is None]
+
+    def _is_ready(self, worker: ToyWorker) -> bool:
+        try:
+            worker.ask("/ready")
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def _victim(self, target: int) -> ToyWorker:
+        """Choose a worker that runs; wait for one if there is none."""
+        self.wait_for(lambda: bool(self.running()), "a worker that runs")
+        there = self.running()
+        return there[target % len(there)]
+
+    def _kill(self, worker: ToyWorker, *, wipe: bool = False) -> None:
+        self._away.add(worker)
+        worker.kill(wipe=wipe)
+
+    def _start(self, worker: ToyWorker, failpoints: str = "", seed: int = 0) -> None:
+        worker.start(failpoints=failpoints, seed=seed)
+        self._away.discard(worker)
+
+    def _thaw(self, worker: ToyWorker) -> None:
+        if worker.process is not None and worker.process.poll() is None:
+            worker.signal(signal.SIGCONT)
+        self._away.discard(worker)
+
+    # --- Faults -------------------------------------------------------------------
+
+    def strike(self, fault: Fault) -> None:
+        """Let *fault* happen, and count it."""
+        if fault.kind in BROKEN_BY:
+            # One at a time: a broker that is down can't be paused.
+            self.wait_for(lambda: not self._broken and self._in_sync(), "broker and network")
+        STRIKES[fault.kind](self, fault)
+        self.struck[fault.kind] += 1
+
+    def _killed(self, fault: Fault) -> None:
+        worker = self._victim(fault.target)
+        self._kill(worker, wipe=fault.wipe)
+        self.later(fault.for_s, lambda: self._start(worker))
+
+    def _both_killed(self, fault: Fault) -> None:
+        self.wait_for(lambda: len(self.running()) > 1, "two workers that run")
+        victims = self.running()
+        for worker in victims:
+            worker.signal(signal.SIGKILL)
+        for worker in victims:
+            self._kill(worker)
+            self.later(fault.for_s, lambda worker=worker: self._start(worker))
+
+    def _killed_starting(self, fault: Fault) -> None:
+        worker = self._victim(fault.target)
+        self._kill(worker)
+        self._start(worker)
+        self._away.add(worker)
+
+        def again() -> None:
+            self._kill(worker)
+            self._start(worker)
+
+        self.later(fault.for_s, again)
+
+    def _killed_at_point(self, fault: Fault) -> None:
+        worker = self._victim(fault.target)
+        self._kill(worker, wipe=fault.wipe)
+        self._start(worker, f"{fault.point}=1")
+        self._away.add(worker)
+        process = worker.process
+        if fault.point == "revoked":
+            self.wait_for(lambda: self._is_ready(worker) or process.poll() is not None, "ready")
+            self._rebalance()
+        self.wait_for(lambda: process.poll() is not None, f"death at {fault.point}")
+        self.say(f"    {worker.folder.name} ended with {process.returncode}")
+        assert process.returncode in ACCEPTED
+        self.ended[process.returncode] += 1
+        self._start(worker)
+
+    def _rebalance(self) -> None:
+        """Have the group share its partitions anew."""
+        if self.guest in self._away:
+            self._start(self.guest)
+        else:
+            self._away.add(self.guest)
+            self.guest.process.terminate()
+
+    def _frozen(self, fault: Fault) -> None:
+        worker = self._victim(fault.target)
+        self._away.add(worker)
+        worker.signal(signal.SIGSTOP)
+        self.later(fault.for_s, lambda: self._wake(worker))
+        self._note_zombie(worker, fault)
+
+    def _frozen_at_point(self, fault: Fault) -> None:
+        worker = self._victim(fault.target)
+        self._kill(worker, wipe=fault.wipe)
+        self._start(worker, f"{fault.point}=1:freeze")
+        self._away.add(worker)
+        process = worker.process
+        self.wait_for(
+            lambda: process.poll() is not None or worker.state() == "T",
+            f"freeze at {fault.point}",
+        )
+        self.later(fault.for_s, lambda: self._wake(worker))
+        self._note_zombie(worker, fault)
+
+    def _note_zombie(self, worker: ToyWorker, fault: Fault) -> None:
+        if fault.for_s > SESSION_S and worker.process is not None:
+            self.woken.append(worker.process)
+
+    def _wake(self, worker: ToyWorker) -> None:
+        self.say(f"    {worker.folder.name} wakes up")
+        self._thaw(worker)
+
+    def _joins(self, fault: Fault) -> None:
+        self.wait_for(lambda: not self._due, "others")
+        if self.guest in self._away:
+            self._start(self.guest)
+        else:
+            self._leaves(fault)
+
+    def _leaves(self, fault: Fault) -> None:
+        self.wait_for(lambda: not self._due, "others")
+        worker = self.guest if self.guest not in self._away else self._victim(fault.target)
+        self._away.add(worker)
+        code = worker.stop()
+        self.ended[code] += 1
+        self.say(f"    {worker.folder.name} left with {code}")
+        assert code in {0, 70}, worker.log.read_text()[-3000:]
+        if worker is not self.guest:
+            self.later(fault.for_s, lambda: self._start(worker))
+
+    def _abandoned(self, fault: Fault) -> None:
+        name = f"till-{len(self._hung)}"
+        aborted = fault.kind == "source transaction aborted"
+        self._hung.append(chain.abandon(self.client, name=name, abort=aborted))
+
+    # --- Broker and network -----------------------------------------------------------
+
+    def _brokers(self) -> tuple[EmbeddedKafka, ...]:
+        return self.kafka.brokers if isinstance(self.kafka, KafkaCluster) else (self.kafka,)
+
+    def _in_sync(self) -> bool:
+        """Whether every broker answers and has every record that it should."""
+        brokers = self._brokers()
+        admin = AdminClient({**self.client, "bootstrap.servers": brokers[0].bootstrap})
+        try:
+            known = admin.list_topics(timeout=2)
+        except KafkaException:
+            return False
+        return len(known.brokers) == len(brokers) and all(
+            len(partition.isrs) == len(brokers)
+            for topic in known.topics.values()
+            for partition in topic.partitions.values()
+        )
+
+    def _chosen(self, fault: Fault) -> EmbeddedKafka:
+        """Find the broker that *fault* means: any, or the one with a coordinator."""
+        brokers = self._brokers()
+        if fault.kind.startswith("group"):
+            return brokers[self._leader("__consumer_offsets", APP)]
+        if fault.kind.startswith("transaction"):
+            stage = sorted(STAGES)[fault.target % len(STAGES)]
+            return brokers[self._leader("__transaction_state", f"{APP}-{stage}-0")]
+        return brokers[fault.target % len(brokers)]
+
+    def _leader(self, topic: str, name: str) -> int:
+        known = AdminClient(self.client).list_topics(topic, timeout=10).topics[topic]
+        return known.partitions[java_hash(name) % OFFSETS_PARTITIONS].leader - 1
+
+    def _broker_down(self, fault: Fault) -> None:
+        broker = self._chosen(fault)
+        self._broken = True
+        if fault.kind.endswith("killed"):
+            broker.kill()
+        else:
+            broker.stop()
+
+        def back() -> None:
+            broker.launch()
+            self._mended()
+
+        self.later(fault.for_s, back)
+
+    def _broker_paused(self, fault: Fault) -> None:
+        broker = self._chosen(fault)
+        self._broken = True
+        broker.pause()
+
+        def back() -> None:
+            broker.resume()
+            self._mended()
+
+        self.later(fault.for_s, back)
+
+    def _mended(self) -> None:
+        self._broken = False
+
+    def _slow(self, fault: Fault) -> None:
+        assert self.proxy is not None
+        self._broken = True
+        self.proxy.delay_s = fault.how_much / 1000
+        self.later(fault.for_s, self._network_mended)
+
+    def _cut(self, fault: Fault) -> None:
+        assert self.proxy is not None
+        self._broken = self.proxy.refusing = True
+        assert self.proxy.cut()
+        self.later(fault.for_s, self._network_mended)
+
+    def _half_open(self, fault: Fault) -> None:
+        assert self.proxy is not None
+        assert self.proxy.silence()
+        self.later(fault.for_s, self._network_mended)
+
+    def _network_mended(self) -> None:
+        assert self.proxy is not None
+        self.proxy.delay_s, self.proxy.refusing = 0.0, False
+        self._mended()
+
+
+STRIKES: Mapping[str, Callable[[Siege, Fault], None]] = {
+    "worker killed": Siege._killed,
+    "two workers killed at once": Siege._both_killed,
+    "worker killed, disk lost": Siege._killed,
+    "worker killed while it starts": Siege._killed_starting,
+    "worker killed in a commit": Siege._killed_at_point,
+    "worker killed while it opens": Siege._killed_at_point,
+    "worker killed in a restore": Siege._killed_at_point,
+    "worker killed in a rebalance": Siege._killed_at_point,
+    "worker frozen past its session": Siege._frozen,
+    "worker frozen in a commit past its session": Siege._frozen_at_point,
+    "transaction timed out": Siege._frozen_at_point,
+    "worker joins": Siege._joins,
+    "worker leaves": Siege._leaves,
+    "source transaction aborted": Siege._abandoned,
+    "source transaction timed out": Siege._abandoned,
+    "broker stopped": Siege._broker_down,
+    "broker killed": Siege._broker_down,
+    "broker paused": Siege._broker_paused,
+    "group coordinator killed": Siege._broker_down,
+    "group coordinator stopped": Siege._broker_down,
+    "transaction coordinator killed": Siege._broker_down,
+    "network slow": Siege._slow,
+    "connections cut": Siege._cut,
+    "connections half open": Siege._half_open,
+}
+
+BROKEN_BY = {
+    kind
+    for kind in STRIKES
+    if kind.startswith(("broker", "network", "connections", "source", "group", "transaction coor"))
+}
+
+
+def java_hash(text: str) -> int:
+    """Hash as Java's String does, without the sign: it decides a name's coordinator."""
+    value = 0
+    for letter in text:
+        value = (31 * value + ord(letter)) & 0xFFFFFFFF
+    return value & 0x7FFFFFFF
