@@ -7,7 +7,7 @@ librdkafka's calls can overstay theirs while a coordinator returns.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -177,8 +177,15 @@ class KafkaLog:
         self._call(lambda: self._producer.send_offsets_to_transaction(offsets, self._group, 10))
 
     def commit(self) -> None:
-        """See Log."""
-        self._call(lambda: self._producer.commit_transaction(10))
+        """
+        See Log.
+
+        Raises:
+            FatalLogError: If it fails in any way.  librdkafka may call for an abort after a
+                commit that was sent and that the broker has carried out, its answer lost; to
+                do the batch again would double it.  Only whoever takes over learns which.
+        """
+        self._call(lambda: self._producer.commit_transaction(10), fail=self._give_up)
 
     def abort(self) -> None:
         """
@@ -189,7 +196,13 @@ class KafkaLog:
         """
         self._call(lambda: self._producer.abort_transaction(10))
 
-    def _call(self, call: Callable[[], object], *, timeout_s: float | None = None) -> None:
+    def _call(
+        self,
+        call: Callable[[], object],
+        *,
+        timeout_s: float | None = None,
+        fail: Callable[[KafkaException], object] | None = None,
+    ) -> None:
         """Make one transaction call, again while librdkafka says it may be repeated."""
         deadline = time.monotonic() + (timeout_s or self._timeout_s)
         while True:
@@ -197,10 +210,14 @@ class KafkaLog:
                 call()
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > deadline:
-                    self._fail(error)
+                    (fail or self._fail)(error)
                 time.sleep(0.02)
             else:
                 return
+
+    @staticmethod
+    def _give_up(error: KafkaException) -> NoReturn:
+        raise FatalLogError(error.args[0].name()) from error
 
     def _fail(self, error: KafkaException) -> None:
         """Turn librdkafka's verdict into one of ours; an abortable transaction is aborted."""
