@@ -66,7 +66,7 @@ def writer(kafka: EmbeddedKafka, name: str) -> KafkaLog:
     log = KafkaLog(
         client={"bootstrap.servers": kafka.bootstrap, "socket.nagle.disable": True},
         transactional_id=name,
-        timeout_ms=60_000,
+        timeout_ms=600_000,
         changelogs={"table": "changelog"},
         call_timeout_s=60,
     )
@@ -103,14 +103,14 @@ def cpu_seconds(pid: int) -> float:
 def run(*, quick: bool = False) -> dict[str, Any]:
     """Measure both ways in turns; see `loyalty bench`."""
     found: dict[str, list[tuple[float, float]]] = {"stage": [], "shard": []}
-    count = 100 if quick else 500
+    count = 40 if quick else 500
     with broker() as kafka:
         assert kafka.pid is not None
         ways = {
             "stage": [writer(kafka, "shared")],
             "shard": [writer(kafka, f"own-{shard}") for shard in range(SHARDS)],
         }
-        for turn in range(3 if quick else 9):
+        for turn in range(5 if quick else 9):
             for way, writers in ways.items():
                 before = cpu_seconds(kafka.pid), time.process_time()
                 do_rounds(writers, turn * count, count)

@@ -116,8 +116,9 @@ class Engine:
 
     def _work(self) -> None:
         self._app = self._faust_app()
-        worker = faust.Worker(
+        worker = faust_parts.EngineWorker(
             self._app,
+            told_to_stop=self.arm_deadline,
             loglevel=logging.WARNING,
             override_logging=False,
             redirect_stdouts=False,
@@ -133,6 +134,8 @@ class Engine:
 
     def arm_deadline(self) -> None:
         """Make sure that the process ends in time, whatever waits for whatever."""
+        if self._ending.is_set():
+            return
         self._ending.set()
         timer = threading.Timer(
             self.settings.stop_timeout_s, exit_unacknowledged, ("it did not stop in time",)

@@ -8,11 +8,14 @@ this leans on stands in `docs/engine.md`, and `tests/engine` holds each of them.
 """
 
 import asyncio
+import signal
 import struct
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
+import faust
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
@@ -29,6 +32,22 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 NOTE_S = 0.2
 """How often it is noted how far everything is delivered; idle shards commit by it."""
+
+
+class EngineWorker(faust.Worker):
+    """
+    Faust's worker, which says so as soon as it is told to stop.
+
+    A consumer stops late in that, and before it much may wait for a broker that is away.
+    """
+
+    def __init__(self, app: Any, *, told_to_stop: Callable[[], None], **options: Any) -> None:
+        super().__init__(app, **options)
+        self._told_to_stop = told_to_stop
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        self._told_to_stop()
+        super()._schedule_shutdown(signal)
 
 
 class CommittedThread(driver.AIOKafkaConsumerThread):
@@ -122,8 +141,7 @@ class EngineConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
-        """Finish what is running before the consumer leaves, within the time there is."""
-        self._engine.arm_deadline()
+        """Finish what is running before the consumer leaves."""
         await self._engine.close_teams()
         await super().on_stop()
 

@@ -92,7 +92,9 @@ class ShardStore:
             db = self._open()
             owner = db.get(_OWNER)
         except Exception as error:
-            if FULL in str(error) or "lock" in str(error).split(":")[0].lower():
+            if FULL in str(error):
+                raise StateDamagedError(str(self.path)) from error
+            if "lock" in str(error).split(":")[0].lower():
                 raise
             self._set_aside(type(error).__name__)
             db = self._open()

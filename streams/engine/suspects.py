@@ -100,10 +100,12 @@ class Suspects:
             first, _ = ranges.get(record.topic, (record.offset, 0))
             ranges[record.topic] = first, record.offset
         deaths = self.deaths if self.narrow(records[0]) else 0
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.write_bytes(msgspec.json.encode(Hand(ranges, deaths)))
+        # A disk that is full keeps nothing, and stops the worker where that matters.
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_bytes(msgspec.json.encode(Hand(ranges, deaths)))
         try:
             yield
         finally:
             # Also after an exception: that one says itself where it was.
-            self._path.unlink()
+            self._path.unlink(missing_ok=True)

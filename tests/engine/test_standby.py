@@ -27,10 +27,10 @@ def test_an_heir_restores_nothing_that_its_standby_has(toy, worker_named):
     dead, heir = worker_named("dead"), worker_named("heir")
     for worker in (dead, heir):
         worker.start()
-        worker.await_ready()
+        worker.await_ready(120)
     toy.produce(2000, seed=1)
     toy.await_done()
-    dead.await_ready()
+    dead.await_ready(120)
     await_warm(dead, heir)
     owned = len(health(heir)["shards"])
     dead.kill()
