@@ -29,6 +29,8 @@ class Note(Struct, frozen=True):
     """Its id in the group, anew with each start."""
     instance: str | None = None
     """Its name in the group, the same after a restart."""
+    logs: tuple[tuple[str, str], ...] = ()
+    """The identity of the changelog of each table, in the order of the tables."""
 
     def text(self) -> str:
         """Write it as offsets keep it."""
@@ -43,7 +45,13 @@ def note_from(text: str | None) -> Note | None:
         return None
 
 
-def take_over(cluster: Cluster, places: Sequence[Place], *, writer: str) -> dict[Place, int]:
+def take_over(
+    cluster: Cluster,
+    places: Sequence[Place],
+    *,
+    writer: str,
+    logs: Mapping[str, str],
+) -> dict[Place, int]:
     """
     Fence owners of *places* that are gone, and give the next offset to read of each.
 
@@ -51,15 +59,19 @@ def take_over(cluster: Cluster, places: Sequence[Place], *, writer: str) -> dict
         cluster: Where they are.
         places: Source partitions that the group has given us.
         writer: Our own transactional id, fenced already.
+        logs: The identity of the changelog of each table.
 
     Raises:
-        RefusedError: If a committed offset lies outside its log.
+        RefusedError: If a committed offset lies outside its log, or a changelog isn't the one
+            that it was committed with.
         UnavailableError: If the cluster doesn't answer in time, or we are stopping.
     """
     for note in _gone(cluster, places, writer):
         log.info("a writer that left the group is fenced", writer=note.writer)
         cluster.fence(note.writer)
-    return _checked(cluster, cluster.committed(places, settled=True))
+    committed = cluster.committed(places, settled=True)
+    _hold_logs(committed, logs)
+    return _checked(cluster, committed)
 
 
 def _gone(cluster: Cluster, places: Sequence[Place], writer: str) -> list[Note]:
@@ -83,6 +95,19 @@ def _gone(cluster: Cluster, places: Sequence[Place], writer: str) -> list[Note]:
         if note.member not in members.ids and note.instance not in members.instances
     ]
     return sorted(gone, key=lambda note: note.writer)
+
+
+def _hold_logs(committed: Mapping[Place, Committed], logs: Mapping[str, str]) -> None:
+    """Refuse changelogs that were made anew: without the local state they'd pass as empty."""
+    for (topic, partition), found in committed.items():
+        note = note_from(found.note)
+        for table, known in () if note is None else note.logs:
+            if logs.get(table, known) != known:
+                raise RefusedError(
+                    f"the changelog of {table} was deleted and created anew since {topic}"
+                    f"[{partition}] was read up to offset {found.offset}: find its records, or "
+                    "delete the group's offsets and the state if they are truly meant to be gone"
+                )
 
 
 def _checked(cluster: Cluster, committed: Mapping[Place, Committed]) -> dict[Place, int]:

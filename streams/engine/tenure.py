@@ -19,7 +19,7 @@ from streams.engine.failpoints import reach
 from streams.engine.failure import AbortedError, LostPartitionError, log
 from streams.engine.record import Record
 from streams.engine.shard import Shard, ShardSpot
-from streams.engine.stage import Stage
+from streams.engine.stage import Stage, changelogs
 from streams.engine.takeover import Note, take_over
 from streams.engine.transaction import Position, Share, Writer, commit
 
@@ -93,6 +93,7 @@ class Tenure:
         self._writer = writer
         self._membership = membership
         self._turns = 0
+        self._logs: dict[str, str] = {}
 
     # --- Opening, in this order -----------------------------------------------------------
 
@@ -108,10 +109,12 @@ class Tenure:
         reach("opening")
         self._writer.fence()
         places = [(topic, each) for topic in self.stage.sources for each in self.shards]
+        cluster = self._spot.cluster(self.stopping.is_set)
+        topics = changelogs(self._spot.app_id, self.stage)
+        ids = cluster.topic_ids(topics.values()) if topics else {}
+        self._logs = {table: ids[topic] for table, topic in topics.items()}
         positions = take_over(
-            self._spot.cluster(self.stopping.is_set),
-            places,
-            writer=self._writer.transactional_id,
+            cluster, places, writer=self._writer.transactional_id, logs=self._logs
         )
         for shard in self.shards.values():
             shard.begin_at(
@@ -140,7 +143,10 @@ class Tenure:
             AbortedError: If transactions fail again and again.
         """
         note = Note(
-            self._writer.transactional_id, self._membership.member, self._membership.instance
+            self._writer.transactional_id,
+            self._membership.member,
+            self._membership.instance,
+            tuple(self._logs.items()),
         )
         self._writer.join(self._membership.metadata, note.text())
         position = {
