@@ -141,7 +141,8 @@ class EngineConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_stop(self) -> None:
-        """Finish what is running before the consumer leaves."""
+        """Finish what is running before the consumer leaves, also where Faust ends by itself."""
+        self._engine.arm_deadline()
         await self._engine.close_teams()
         await super().on_stop()
 
