@@ -14,60 +14,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.accrual_choice import NO_CHOICE, Choice, Earner, better, choose
-from streams.core.campaigns import Threshold
+from streams.core.assembly import Assembly, usual
 from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
-from streams.core.solver import Budget, Merit, Position, Search, Solution, Task, Written, written
+from streams.core.foregone import foregone
+from streams.core.lane_search import Search
+from streams.core.problem import Problem, Seed
+from streams.core.task import Budget, Merit, Position, Solution, Task
+from streams.core.written import Written, written
 
 TIMES_WHOLE = 100
 LANE_NODES = 5_000  # What `lane_by_lane` may use at least: it is what stands when nodes are spent.
-
-
-class Seed(Struct, frozen=True):
-    """
-    An accrual campaign before nets are known.
-
-    Attributes:
-        earner: Its lines are all eligible ones.
-        net: Its threshold on the earning base, or on list amounts.
-        skip_discounted: Whether discounted lines can't be claimed.
-    """
-
-    earner: Earner
-    net: Threshold | None = None
-    skip_discounted: bool = False
-
-
-class Problem(Struct, frozen=True):
-    """
-    All that the choice depends on.
-
-    Attributes:
-        lists: List amount of every line.
-        units: Pieces, or whole lines, by line.
-        offers: Discount campaigns that can apply, by id.
-        seeds: Accrual campaigns that can apply, by id.
-        odds: Pairs of campaigns, both ways, of which either's `not_with` names the other.
-        groups: Discount lanes by index, grouped as written.
-        cap: Largest discount of the receipt; None is without cap.
-        nodes: Budget of the search.
-    """
-
-    lists: tuple[int, ...]
-    units: tuple[Unit, ...]
-    offers: tuple[Offer, ...]
-    seeds: tuple[Seed, ...]
-    odds: frozenset[tuple[str, str]]
-    groups: tuple[tuple[int, ...], ...]
-    cap: int | None
-    nodes: int
-
-    def without(self, campaign: str) -> "Problem":
-        """Give the problem in which *campaign* can't apply."""
-        return replace(
-            self,
-            offers=tuple(each for each in self.offers if each.id != campaign),
-            seeds=tuple(each for each in self.seeds if each.earner.id != campaign),
-        )
 
 
 class Combination(Struct, frozen=True):
@@ -328,13 +284,25 @@ def _rate(seeds: Sequence[Seed], line: int, scale: int, *, cut: bool) -> int:
 # --- Solving ------------------------------------------------------------------
 
 
+def search(task: Task, budget: Budget, known: Fraction | None = None) -> Assembly | Search:
+    """Make the search that suits a task: parts put together where they can be, else by lanes."""
+    kind = usual(task)
+    if kind is not None:
+        found = Assembly(task, kind, budget, known)
+        if found.fits:
+            return found
+    return Search(task, budget)
+
+
 class Solver:
     """Solves one problem, whole or with a campaign forced; shares one budget of nodes a call."""
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
-        self.groups = components(problem)
-        self.used = frozenset(offer.lane for offer in problem.offers)
+    def __init__(self, problem: Problem, keep: str | None = None) -> None:
+        self.given = problem
+        self.problem = foregone(problem, keep)
+        self.groups = components(self.problem)
+        self.wary = frozenset(one for one, _ in self.problem.odds)
+        self.used = frozenset(offer.lane for offer in self.problem.offers)
         self.accruals: dict[object, Choice | None] = {}
 
     def task(
@@ -381,6 +349,7 @@ class Solver:
             rates.scale,
             None if forced is not None else must,
             plain,
+            sum(1 << at for at, offer in enumerate(offers) if offer.id in self.wary),
         )
 
     def _accrue(
@@ -388,12 +357,11 @@ class Solver:
     ) -> Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]:
         if not seeds:
             return lambda _nets, _cut, _applied: NO_CHOICE
-        wary = {one for one, _ in self.problem.odds}
 
         def accrue(
             nets: Sequence[int], cut: frozenset[int], applied: frozenset[str]
         ) -> Choice | None:
-            key = lines, tuple(nets), cut, applied & wary, must, len(seeds)
+            key = lines, tuple(nets), cut, applied & self.wary, must, len(seeds)
             if key not in self.accruals:
                 padded = [*nets, *([0] * (len(self.problem.lists) - len(nets)))]
                 earners = earners_on(self.problem, seeds, padded, cut, applied)
@@ -406,18 +374,30 @@ class Solver:
 
     def best(self, must: str | None = None) -> Combination | None:
         """Find the best combination, or the best that contains *must*; None where none does."""
+        if must is not None and self._was_dropped(must):
+            return Solver(self.given, must).best(must)
+        best = self._best(must)
+        if best is None or best.proven or must is not None:
+            return best
+        other = self.by_lane()
+        if not _before(other, best, self.problem.units):
+            return best
+        return replace(
+            other, proven=False, bound=max(best.bound, other.objective), nodes=best.nodes
+        )
+
+    def _best(self, must: str | None) -> Combination | None:
+        """Search every order within the budget."""
         budget = Budget(self.problem.nodes)
         best: Combination | None = None
         bound = Fraction(0)
         for order in orders(self.problem.groups, self.used):
-            found, top = self._in_order(order, must, budget)
+            found, top = self._in_order(order, must, budget, best)
             bound = max(bound, top)
             if found is not None and (best is None or _before(found, best, self.problem.units)):
                 best = found
         if best is None:
             return None
-        if budget.spent and must is None:
-            best = self._or_by_lane(best)
         bound = max(bound, best.objective)
         return replace(
             best,
@@ -426,21 +406,34 @@ class Solver:
             nodes=self.problem.nodes - budget.nodes,
         )
 
-    def _or_by_lane(self, best: Combination) -> Combination:
-        other = self.by_lane()
-        return other if _before(other, best, self.problem.units) else best
+    def _was_dropped(self, campaign: str) -> bool:
+        """Tell whether points of *campaign* were left out for better ones."""
+        return any(seed.earner.id == campaign for seed in self.given.seeds) and all(
+            seed.earner.id != campaign for seed in self.problem.seeds
+        )
 
     def _in_order(
-        self, order: tuple[int, ...], must: str | None, budget: Budget
+        self,
+        order: tuple[int, ...],
+        must: str | None,
+        budget: Budget,
+        best_so_far: Combination | None,
     ) -> tuple[Combination | None, Fraction]:
+        known = None
+        if must is None and len(self.groups) == 1 and best_so_far is not None:
+            known = best_so_far.objective
         parts: list[Solution] = []
         bound = Fraction(0)
         for lines in self.groups:
-            search = Search(self.task(lines, order), budget)
-            found = search.run()
-            bound += search.bound
+            task = self.task(lines, order)
+            apart = search(task, budget, known)
+            found = apart.run()
+            bound += apart.bound
+            if found is None and known is not None:
+                return None, bound
+            budget.spent |= apart.spent
             if found is None:
-                found = self._empty(search)
+                found = self._empty(task)
             parts.append(found)
         if must is None:
             return self._merged(order, parts), bound
@@ -448,7 +441,7 @@ class Solver:
         for place, lines in enumerate(self.groups):
             if not self._has(must, lines):
                 continue
-            forced = Search(self.task(lines, order, must=must), budget).run()
+            forced = search(self.task(lines, order, must=must), budget).run()
             if forced is None:
                 continue
             whole = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])
@@ -457,9 +450,8 @@ class Solver:
         return best, bound
 
     @staticmethod
-    def _empty(search: Search) -> Solution:
-        start = search.task.start
-        return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, start)
+    def _empty(task: Task) -> Solution:
+        return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, task.start)
 
     def _has(self, campaign: str, lines: tuple[int, ...]) -> bool:
         own = [o.lines for o in self.problem.offers if o.id == campaign]
@@ -484,7 +476,7 @@ class Solver:
             discount += part.merit[1]
             for earner, own in part.accrual.claims:
                 accrued.setdefault(earner.id, (earner, []))[1].extend(own)
-        whole = {offer.id: offer for offer in problem.offers}
+        whole = {offer.id: offer for offer in self.given.offers}
         claims = [replace(claim, offer=whole[claim.offer.id]) for claim in claims]
         nets = nets_of(problem, running)
         accrual = self._whole_accrual(accrued, worth)
@@ -536,15 +528,49 @@ class Solver:
         self, lines: tuple[int, ...], lane: int, at: Position, taken: set[str], budget: Budget
     ) -> Position:
         """Take the largest discount of one lane beside what is taken."""
-        task = self.task(lines, (lane,), at, accruing=False)
         by_id = {offer.id: offer for offer in self.problem.offers}
-        dead = 0
-        for place, offer in enumerate(task.offers):
-            if any(_apart(self.problem, by_id[name], offer) for name in taken):
-                dead |= 1 << place
-        begin = replace(at, dead=dead, applied=0)
-        found = Search(replace(task, start=begin), budget).run()
+        dead = {
+            offer.id
+            for offer in self.problem.offers
+            if any(_apart(self.problem, by_id[name], offer) for name in taken)
+        }
+        offers = tuple(o for o in self.problem.offers if o.lane == lane and o.id not in dead)
+        if not any(offer.by_list or offer.items for offer in self.problem.offers):
+            return self._afresh(offers, at, budget)
+        task = self.task(lines, (lane,), at, accruing=False)
+        mask = sum(1 << place for place, offer in enumerate(task.offers) if offer.id in dead)
+        lanes = Search(replace(task, start=replace(at, dead=mask, applied=0)), budget)
+        found = lanes.run()
+        budget.spent |= lanes.spent
         return at if found is None else found.end
+
+    def _afresh(self, offers: tuple[Offer, ...], at: Position, budget: Budget) -> Position:
+        """Solve a lane as a receipt of its own, on the amounts that run."""
+        problem = self.problem
+        units = tuple(
+            replace(unit, list=amount)
+            for unit, amount in zip(problem.units, at.running, strict=True)
+        )
+        apart = Problem(
+            nets_of(problem, at.running),
+            units,
+            offers,
+            (),
+            problem.odds,
+            (tuple({offer.lane for offer in offers}),),
+            None if problem.cap is None else problem.cap - at.discount,
+            max(budget.nodes, 1),
+        )
+        found = Solver(apart)._best(None)  # noqa: SLF001 - Alone, a lane is its own `by_lane`.
+        assert found is not None
+        budget.nodes -= found.nodes
+        budget.spent |= not found.proven
+        return replace(
+            at,
+            running=found.running,
+            discount=at.discount + found.merit[1],
+            claims=(*at.claims, *found.claims),
+        )
 
 
 def _apart(problem: Problem, one: Offer, other: Offer) -> bool:

@@ -38,7 +38,8 @@ from streams.core.matching import (
     goods_attributes,
     member_attributes,
 )
-from streams.core.optimum import Combination, Problem, Seed, Solver, earners_on
+from streams.core.optimum import Combination, Solver, earners_on
+from streams.core.problem import Problem, Seed
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points
 from streams.core.runs import runs_until

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from streams.core.accrual_choice import Earner, choose
 from streams.core.campaigns import Threshold
 from streams.core.combination import Claim, Offer, Unit, discount_lane
-from streams.core.optimum import Combination, Problem, Seed, Solver, earners_on, nets_of
-from streams.core.solver import written
+from streams.core.optimum import Combination, Solver, earners_on, nets_of
+from streams.core.problem import Problem, Seed
+from streams.core.written import written
 
 
 def ways(offer, units, taken):

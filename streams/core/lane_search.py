@@ -10,115 +10,24 @@ its bound is strictly below the best found.
 Worths are integers over the component's common denominator, `scale`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.accrual_choice import Choice
 from streams.core.bounds import Bounds, Gain
-from streams.core.combination import (
-    Claim,
-    Offer,
-    Unit,
-    claimed,
-    discount_lane,
-    over_units,
-)
+from streams.core.combination import Claim, Unit, claimed, discount_lane, over_units
 from streams.core.depth import allow_depth
+from streams.core.laying import Layings, layings
+from streams.core.task import Budget, Claims, Position, Solution, Task
+from streams.core.written import TIES_MOST, comes_before, tidied
 
 UNITS_A_NODE = 16
 LANE_NODES = 3  # Entering a lane weighs every line.
-TIES_MOST = 16  # Equal solutions whose pieces are renumbered before they are compared.
-KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
-SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
 
-# Objective, discount, − claims with needs, claims, priorities: larger is better.
-Merit = tuple[Fraction, int, int, int, int]
-Claims = tuple[Claim, ...]
 Gains = dict[int, dict[int, Gain]]  # By set and piece.
-Way = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
 Item = tuple[int, int, int]  # Gain by discount, discount, gain.
-Pieces = tuple[tuple[int, int], ...]  # Line and number of each.
-WrittenClaim = tuple[int, str, Pieces, Pieces]
-Written = tuple[WrittenClaim, ...]
-
-
-class Position(Struct, frozen=True):
-    """Where a search begins: running amounts by unit, and what earlier lanes have taken."""
-
-    running: tuple[int, ...]
-    dead: int = 0
-    applied: int = 0
-    touched: frozenset[int] = frozenset()
-    locked: frozenset[int] = frozenset()
-    discount: int = 0
-    claims: tuple[Claim, ...] = ()
-
-
-class Solution(Struct, frozen=True):
-    """The best found for one component and order."""
-
-    merit: Merit
-    claims: tuple[Claim, ...]
-    accrual: Choice
-    end: Position
-
-
-Accrue = Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]
-
-
-class Task(Struct, frozen=True):
-    """
-    A component to solve in one order of lanes.
-
-    Attributes:
-        units: Of the whole receipt.
-        lines: Positions of the component's lines, ascending.
-        offers: Those with a line here, by id; their lines are cut to the component.
-        odds: By offer position, a mask of the offers that can't apply beside it.
-        lanes: Lane indices in the order to compose.
-        start: Where to begin.
-        cap_left: What the receipt's cap leaves to all lanes; None is without cap.
-        accrue: Best accrual on nets by line, the discounted lines, and applied offers;
-            None where the forced campaign can't be had.
-        rates: By line, worth counted per minor unit left, times scale: undiscounted, discounted.
-        fixed: Worth of points that don't depend on nets, times scale, at most.
-        scale: The common denominator of *rates*.
-        must: A campaign that has to apply, or None.
-        plain: A mask of the line effects that no limit, threshold or exclusion sees.
-    """
-
-    units: tuple[Unit, ...]
-    lines: tuple[int, ...]
-    offers: tuple[Offer, ...]
-    odds: tuple[int, ...]
-    lanes: tuple[int, ...]
-    start: Position
-    cap_left: int | None
-    accrue: Accrue
-    rates: dict[int, tuple[int, int]]
-    fixed: int
-    scale: int
-    must: str | None = None
-    plain: int = 0
-
-
-class Budget:
-    """Nodes left to all searches of a receipt, and the largest bound left unsearched."""
-
-    def __init__(self, nodes: int) -> None:
-        """Allow *nodes*."""
-        self.nodes = nodes
-        self.spent = False
-
-    def take(self, nodes: int) -> bool:
-        """Use *nodes*; False when none is left."""
-        if self.nodes <= 0:
-            return False
-        self.nodes -= nodes
-        return True
 
 
 class Search:
@@ -131,6 +40,7 @@ class Search:
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
         self.ties = 0
+        self.spent = False
         # A node of a long basket is more work: it counts for as many.
         self.weight = 1 + len(task.units) // UNITS_A_NODE
         self.root = -1  # The bound of the whole search.
@@ -167,7 +77,7 @@ class Search:
         if bound < self.floor_worth:
             return True
         if not allowed:
-            self.budget.spent = True
+            self.spent = True
             self.open_bound = max(self.open_bound, bound)
         return not allowed
 
@@ -176,7 +86,7 @@ class Search:
         if self.budget.nodes > 0 or self.best is None:
             return False
         if bound >= self.floor_worth:
-            self.budget.spent = True
+            self.spent = True
             self.open_bound = max(self.open_bound, bound)
         return True
 
@@ -206,7 +116,7 @@ class Search:
 
     def give_up(self, at: Position) -> None:
         """Leave out more than can be tried: the answer is not proven."""
-        self.budget.spent = True
+        self.spent = True
         worth = at.discount * self.scale + self.task.fixed
         worth += sum(
             self.bounds.line_worth(line, 0, self.lists, cut=False, dead=0) for line in self.units_of
@@ -244,129 +154,9 @@ class Search:
             self.ties += 1
             found = tidied(self.task, found)
             self.best = tidied(self.task, self.best)
-        if self.best is None or self.better(found, self.best):
+        if self.best is None or comes_before(found, self.best, self.task.units):
             self.best = found
             self.floor_worth = -(-merit[0].numerator * self.scale // merit[0].denominator)
-
-    def better(self, one: Solution, other: Solution) -> bool:
-        """Tell whether *one* comes before *other* in the same order of lanes."""
-        if one.merit != other.merit:
-            return one.merit > other.merit
-        mine, theirs = self.written(one), self.written(other)
-        return mine < theirs if mine != theirs else one.accrual.written < other.accrual.written
-
-    def written(self, solution: Solution) -> Written:
-        """Write the discount claims as tie 6 compares them."""
-        return written(solution.claims, self.task.units)
-
-
-def written(claims: Sequence[Claim], units: Sequence[Unit]) -> Written:
-    """Write discount claims as the last tie compares them: sorted, pieces as (line, piece)."""
-    return tuple(sorted(_written_one(claim, units) for claim in claims))
-
-
-def _written_one(claim: Claim, units: Sequence[Unit]) -> WrittenClaim:
-    offer = claim.offer
-    return offer.lane, offer.id, _pieces(claim.units, units), _pieces(claim.group, units)
-
-
-def _pieces(own: Sequence[int], units: Sequence[Unit]) -> tuple[tuple[int, int], ...]:
-    return tuple(sorted((units[u].line, piece) for u in own for piece in units[u].pieces))
-
-
-def tidied(task: Task, solution: Solution) -> Solution:
-    """
-    Exchange pieces of one line between claims while that makes the last tie smaller.
-
-    Equal pieces are told apart only by number, and the search takes the lowest free one
-    without looking ahead.  An exchange stands if every line gets the same from every campaign.
-    """
-    own = solution.claims[len(task.start.claims) :]
-    if all(claim.offer.kind != "set" for claim in own):
-        return solution
-    figures = _figures(task, own)
-    entries = [_written_one(claim, task.units) for claim in own]
-    best = sorted(entries)
-    used = {claim.offer.lane for claim in own}
-    choices = [used, *({lane} for lane in used if len(used) > 1)]
-    better = True
-    while better:
-        better = False
-        for one, other in _exchanges(task, own):
-            for lanes in choices:
-                changed = list(own)
-                told = list(entries)
-                for at, claim in enumerate(own):
-                    if claim.offer.lane in lanes and _parts(claim, one, other):
-                        changed[at] = _exchanged(claim, one, other)
-                        told[at] = _written_one(changed[at], task.units)
-                ordered = sorted(told)
-                if ordered < best and _figures(task, changed) == figures:
-                    own, entries, best, better = tuple(changed), told, ordered, True
-    running = _run(task, own)[1]
-    assert running is not None
-    claims = (*task.start.claims, *own)
-    end = replace(solution.end, claims=claims, running=running)
-    return Solution(solution.merit, claims, solution.accrual, end)
-
-
-def _exchanges(task: Task, claims: Sequence[Claim]) -> list[tuple[int, int]]:
-    """List pairs of pieces of one line that not all the same claims have."""
-    parted = {task.units[u].line for c in claims if c.offer.kind == "set" for u in c.units}
-    having: dict[int, list[tuple[int, bool]]] = {}
-    for at, claim in enumerate(claims):
-        for unit in claim.units:
-            if task.units[unit].line in parted:
-                having.setdefault(unit, []).append((at, unit in claim.group))
-    units = sorted(having)
-    return [
-        (one, other)
-        for at, one in enumerate(units)
-        for other in units[at + 1 :]
-        if task.units[one].line == task.units[other].line and having[one] != having[other]
-    ]
-
-
-def _parts(claim: Claim, one: int, other: int) -> bool:
-    """Tell whether an exchange of two units changes *claim*."""
-    if (one in claim.units) != (other in claim.units):
-        return True
-    return (one in claim.group) != (other in claim.group)
-
-
-def _exchanged(claim: Claim, one: int, other: int) -> Claim:
-    names = {one: other, other: one}
-    return Claim(
-        claim.offer,
-        tuple(sorted(names.get(unit, unit) for unit in claim.units)),
-        tuple(sorted(names.get(unit, unit) for unit in claim.group)),
-    )
-
-
-def _figures(task: Task, claims: Sequence[Claim]) -> object:
-    """Give what every campaign takes off every line, lane by lane; None where not allowed."""
-    return _run(task, claims)[0]
-
-
-def _run(task: Task, claims: Sequence[Claim]) -> tuple[object, tuple[int, ...] | None]:
-    running = task.start.running
-    left = task.cap_left
-    figures = []
-    for lane in task.lanes:
-        own = [claim for claim in claims if claim.offer.lane == lane]
-        if not own:
-            continue
-        if len({unit for claim in own for unit in claim.units}) < sum(
-            len(claim.units) for claim in own
-        ):
-            return None, None
-        result = discount_lane(own, task.units, running, left)
-        if result is None:
-            return None, None
-        figures.append(result.by_line)
-        running = tuple(r - off for r, off in zip(running, result.off, strict=True))
-        left = None if left is None else left - sum(result.totals.values())
-    return figures, running
 
 
 class _Lane:
@@ -384,8 +174,7 @@ class _Lane:
         self.blocks = [p for p in own if offers[p].kind == "basket"]
         self.sets = [p for p in own if offers[p].kind == "set"]
         self.effects = [p for p in own if offers[p].kind not in ("basket", "set")]
-        self.kinds: dict[int, list[list[int]]] = {}
-        self.ways = {place: self._ways(place) for place in self.sets}
+        self.layings = {place: self._layings(place) for place in self.sets}
         self.ground = (
             at.discount * search.scale
             + self.task.fixed
@@ -542,10 +331,11 @@ class _Lane:
         offer = self.task.offers[place]
         if not dead >> place & 1 and (offer.sets_most is None or count < offer.sets_most):
             odds = self.task.odds[place] & ~dead
-            for at in range(laying.way, len(self.ways[place])):
+            ways = self.layings[place].ways
+            for at in range(laying.way, len(ways)):
                 if self.search.over(bound):
                     return
-                claim = self._lay(offer, self.ways[place][at], taken)
+                claim = self.layings[place].claim(ways[at], taken)
                 if claim is None or not self._free(place, claim.units, taken, dead):
                     continue
                 after = self._with(place, claim, claims, taken, dead)
@@ -571,62 +361,18 @@ class _Lane:
         out = self.bounds.out
         return sum(out[p] for p in self.effects if p in out and not dead >> p & 1)
 
-    def _ways(self, place: int) -> list[Way]:
-        """
-        List the ways to lay a set, dearest first: for each group, so many units of each kind.
-
-        Units of one line that run equal are of one kind, and told apart only by number.
-        """
+    def _layings(self, place: int) -> Layings:
         offer = self.task.offers[place]
-        kinds: dict[tuple[int, int, int, int], list[int]] = {}
-        for line in offer.lines:
-            for unit in self.search.units_of[line]:
-                own = self.task.units[unit]
-                if self._free(place, (unit,), frozenset(), self.dead):
-                    key = line, self.at.running[unit], own.list, own.floor
-                    kinds.setdefault(key, []).append(unit)
-        if len(kinds) > KINDS_MOST:
+        able = [
+            unit
+            for line in offer.lines
+            for unit in self.search.units_of[line]
+            if self._free(place, (unit,), frozenset(), self.dead)
+        ]
+        found = layings(offer, able, self.task.units, self.at.running, self.search.lists)
+        if not found.whole:
             self.search.give_up(self.at)
-            dearest = sorted(kinds, key=lambda key: (-key[1], key[0]))[:KINDS_MOST]
-            kinds = {key: kinds[key] for key in sorted(dearest)}
-        self.kinds[place] = list(kinds.values())
-        sizes = [len(each) for each in self.kinds[place]]
-        found: dict[object, Way] = {}
-        fillings = _fillings(offer, [key[0] for key in kinds], sizes, 0)
-        for tries, way in enumerate(fillings):
-            whole = tuple(sum(column) for column in zip(*way, strict=True))
-            told = (whole, way[offer.group]) if offer.group is not None else whole
-            found.setdefault(told, way)
-            if tries >= SET_CLAIMS_MOST:
-                self.search.give_up(self.at)
-                break
-        bases = self.search.lists if offer.by_list else self.at.running
-        worth = []
-        for way in found.values():
-            claim = self._lay(offer, way, frozenset(), place)
-            assert claim is not None
-            off, _ = claimed(claim, self.task.units, self.at.running, bases)
-            if off > 0:
-                worth.append((-off, claim.units, way))
-        worth.sort(key=lambda each: each[:2])
-        return [way for _, _, way in worth]
-
-    def _lay(self, offer: Offer, way: Way, taken: frozenset[int], place: int = -1) -> Claim | None:
-        """Take the lowest free units of each kind; None where too few are free."""
-        kinds = self.kinds[self.search.places[offer.id] if place < 0 else place]
-        units: list[int] = []
-        group: list[int] = []
-        for kind, counts in zip(kinds, zip(*way, strict=True), strict=True):
-            need = sum(counts)
-            if not need:
-                continue
-            free = [u for u in kind if u not in taken][:need]
-            if len(free) < need:
-                return None
-            units += free
-            if offer.group is not None:
-                group += free[: counts[offer.group]]
-        return Claim(offer, tuple(sorted(units)), tuple(sorted(group)))
+        return found
 
     # --- Line effects ---------------------------------------------------------
 
@@ -968,27 +714,3 @@ def _by_line(own: Sequence[int], units: Sequence[Unit]) -> dict[int, list[int]]:
     for unit in own:
         lines.setdefault(units[unit].line, []).append(unit)
     return lines
-
-
-def _fillings(offer: Offer, lines: list[int], sizes: list[int], group: int) -> Iterator[Way]:
-    """Yield every way to fill the groups from *group* on with units of kinds of these sizes."""
-    if group == len(offer.groups):
-        yield ()
-        return
-    take, fits = offer.groups[group]
-    able = [size if line in fits else 0 for size, line in zip(sizes, lines, strict=True)]
-    for counts in _counts(take, able):
-        left = [size - count for size, count in zip(sizes, counts, strict=True)]
-        for rest in _fillings(offer, lines, left, group + 1):
-            yield (counts, *rest)
-
-
-def _counts(take: int, sizes: list[int]) -> Iterator[tuple[int, ...]]:
-    """List every way to take *take* units from kinds of these sizes."""
-    if not sizes:
-        if take == 0:
-            yield ()
-        return
-    for count in range(min(take, sizes[0]), -1, -1):
-        for rest in _counts(take - count, sizes[1:]):
-            yield (count, *rest)

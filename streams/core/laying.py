@@ -1,0 +1,114 @@
+"""How sets can be laid: which pieces of which lines one set takes."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from msgspec import Struct
+
+from streams.core.combination import Claim, Offer, Unit, claimed
+
+KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
+SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
+
+Laying = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
+
+
+class Layings(Struct, frozen=True):
+    """
+    The ways to lay one set, dearest first.
+
+    Attributes:
+        kinds: Units of one line that run equal are of one kind, and told apart only by number.
+        ways: By group, how many units of each kind.
+        whole: False when there were more than can be tried.
+    """
+
+    offer: Offer
+    kinds: tuple[tuple[int, ...], ...]
+    ways: tuple[Laying, ...]
+    whole: bool = True
+
+    def claim(self, way: Laying, taken: Collection[int]) -> Claim | None:
+        """Take the lowest free units of each kind; None where too few are free."""
+        units: list[int] = []
+        group: list[int] = []
+        for kind, counts in zip(self.kinds, zip(*way, strict=True), strict=True):
+            need = sum(counts)
+            if not need:
+                continue
+            free = [u for u in kind if u not in taken][:need]
+            if len(free) < need:
+                return None
+            units += free
+            if self.offer.group is not None:
+                group += free[: counts[self.offer.group]]
+        return Claim(self.offer, tuple(sorted(units)), tuple(sorted(group)))
+
+
+def layings(
+    offer: Offer,
+    able: Sequence[int],
+    units: Sequence[Unit],
+    running: Sequence[int],
+    lists: Sequence[int],
+    *,
+    nothing: bool = False,
+    kinds_most: int = KINDS_MOST,
+) -> Layings:
+    """
+    List the ways to lay *offer* on the units *able* that give a discount, or *nothing* too.
+
+    Of more than *kinds_most* kinds of pieces, the dearest are taken.
+    """
+    kinds: dict[tuple[int, int, int, int], list[int]] = {}
+    for unit in able:
+        own = units[unit]
+        kinds.setdefault((own.line, running[unit], own.list, own.floor), []).append(unit)
+    whole = len(kinds) <= kinds_most
+    if not whole:
+        dearest = sorted(kinds, key=lambda key: (-key[1], key[0]))[:kinds_most]
+        kinds = {key: kinds[key] for key in sorted(dearest)}
+    sizes = [len(each) for each in kinds.values()]
+    found: dict[object, Laying] = {}
+    for tries, way in enumerate(_fillings(offer, [key[0] for key in kinds], sizes, 0)):
+        told: object = tuple(sum(column) for column in zip(*way, strict=True))
+        if offer.group is not None:
+            told = told, way[offer.group]
+        found.setdefault(told, way)
+        if tries >= SET_CLAIMS_MOST:
+            whole = False
+            break
+    everything = Layings(offer, tuple(tuple(kind) for kind in kinds.values()), ())
+    bases = lists if offer.by_list else running
+    worth = []
+    for way in found.values():
+        claim = everything.claim(way, ())
+        assert claim is not None
+        off, _ = claimed(claim, units, running, bases)
+        if off > 0 or nothing:
+            worth.append((-off, claim.units, way))
+    worth.sort(key=lambda each: each[:2])
+    return Layings(offer, everything.kinds, tuple(way for _, _, way in worth), whole)
+
+
+def _fillings(offer: Offer, lines: list[int], sizes: list[int], group: int) -> Iterator[Laying]:
+    """Yield every way to fill the groups from *group* on with units of kinds of these sizes."""
+    if group == len(offer.groups):
+        yield ()
+        return
+    take, fits = offer.groups[group]
+    able = [size if line in fits else 0 for size, line in zip(sizes, lines, strict=True)]
+    for counts in _counts(take, able):
+        left = [size - count for size, count in zip(sizes, counts, strict=True)]
+        for rest in _fillings(offer, lines, left, group + 1):
+            yield (counts, *rest)
+
+
+def _counts(take: int, sizes: list[int]) -> Iterator[tuple[int, ...]]:
+    """List every way to take *take* units from kinds of these sizes."""
+    if not sizes:
+        if take == 0:
+            yield ()
+        return
+    for count in range(min(take, sizes[0]), -1, -1):
+        for rest in _counts(take - count, sizes[1:]):
+            yield (count, *rest)

@@ -1,0 +1,91 @@
+"""What a search is given and what it gives back: one component in one order of lanes."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from msgspec import Struct
+
+from streams.core.accrual_choice import Choice
+from streams.core.combination import Claim, Offer, Unit
+
+# Objective, discount, − claims with needs, claims, priorities: larger is better.
+Merit = tuple[Fraction, int, int, int, int]
+Claims = tuple[Claim, ...]
+
+
+class Position(Struct, frozen=True):
+    """Where a search begins: running amounts by unit, and what earlier lanes have taken."""
+
+    running: tuple[int, ...]
+    dead: int = 0
+    applied: int = 0
+    touched: frozenset[int] = frozenset()
+    locked: frozenset[int] = frozenset()
+    discount: int = 0
+    claims: tuple[Claim, ...] = ()
+
+
+class Solution(Struct, frozen=True):
+    """The best found for one component and order."""
+
+    merit: Merit
+    claims: tuple[Claim, ...]
+    accrual: Choice
+    end: Position
+
+
+Accrue = Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]
+
+
+class Task(Struct, frozen=True):
+    """
+    A component to solve in one order of lanes.
+
+    Attributes:
+        units: Of the whole receipt.
+        lines: Positions of the component's lines, ascending.
+        offers: Those with a line here, by id; their lines are cut to the component.
+        odds: By offer position, a mask of the offers that can't apply beside it.
+        lanes: Lane indices in the order to compose.
+        start: Where to begin.
+        cap_left: What the receipt's cap leaves to all lanes; None is without cap.
+        accrue: Best accrual on nets by line, the discounted lines, and applied offers;
+            None where the forced campaign can't be had.
+        rates: By line, worth counted per minor unit left, times scale: undiscounted, discounted.
+        fixed: Worth of points that don't depend on nets, times scale, at most.
+        scale: The common denominator of *rates*.
+        must: A campaign that has to apply, or None.
+        plain: A mask of the line effects that no limit, threshold or exclusion sees.
+        wary: A mask of the offers that can't apply beside some other campaign.
+    """
+
+    units: tuple[Unit, ...]
+    lines: tuple[int, ...]
+    offers: tuple[Offer, ...]
+    odds: tuple[int, ...]
+    lanes: tuple[int, ...]
+    start: Position
+    cap_left: int | None
+    accrue: Accrue
+    rates: dict[int, tuple[int, int]]
+    fixed: int
+    scale: int
+    must: str | None = None
+    plain: int = 0
+    wary: int = 0
+
+
+class Budget:
+    """Nodes left to all searches of a receipt, and the largest bound left unsearched."""
+
+    def __init__(self, nodes: int) -> None:
+        """Allow *nodes*."""
+        self.nodes = nodes
+        self.spent = False
+
+    def take(self, nodes: int) -> bool:
+        """Use *nodes*; False when none is left."""
+        if self.nodes <= 0:
+            return False
+        self.nodes -= nodes
+        return True
