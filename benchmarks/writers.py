@@ -70,7 +70,7 @@ def writer(kafka: EmbeddedKafka, name: str) -> KafkaLog:
         changelogs={"table": "changelog"},
         call_timeout_s=60,
     )
-    log.fence(60)
+    log.fence()
     log.join(OUTSIDER, "note")
     return log
 
