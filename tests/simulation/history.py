@@ -60,8 +60,8 @@ def drawn(seed: int) -> History:
     workers = dice.choice((1, 2, 2, 3, 3, 4))
     faults = sorted(
         (
-            Fault(dice.randrange(5, 220), dice.choice(FAULTS), dice.choice((1, 3, 10, 30, 60)))
-            for _ in range(dice.randrange(1, 9))
+            Fault(dice.randrange(5, 220), dice.choice(FAULTS), dice.choice((1, 3, 10, 40, 80)))
+            for _ in range(dice.randrange(2, 10))
         ),
         key=lambda fault: fault.tick,
     )

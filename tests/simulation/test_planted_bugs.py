@@ -6,8 +6,8 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.history import drawn, shrunk
 from tests.simulation.world import breaks, report
 
-SEEDS_MAX = 1000
-"""A tenth of what the engine itself is run on."""
+SEEDS_MAX = 2000
+"""A fifth of what the engine itself is run on."""
 
 
 def found(variant):

@@ -131,6 +131,9 @@ class World:
         if not awake:
             return
         worker = awake[int(self.dice.random() * len(awake))]
+        if worker.process is not None and not worker.process.tenures and self.dice.random() < 0.7:
+            # Who has nothing in hand is slow, or the others would hardly get anywhere.
+            worker = awake[int(self.dice.random() * len(awake))]
         if worker.process is None:
             worker.process = Process(self, worker.name, worker.disks)
             self.tell(f"{worker.name} starts")
@@ -190,7 +193,7 @@ class World:
             for writer in each.process.writers
         }
         silent = [each for each in self.broker.group.members if each not in heard]
-        if silent and self.dice.random() < 0.3:
+        if silent and self.dice.random() < 0.5:
             self.tell(f"{silent[0]} is thrown out for its silence")
             self.broker.group.leave(silent[0])
         for writer in self.broker.writers:
