@@ -43,6 +43,7 @@ Longer than a transaction's time-out and the 10 s between two looks of the broke
 """
 
 QUEUE_MESSAGES = 200_000
+_NOTHING: Mapping[str, Any] = {}
 
 
 class KafkaLog:
@@ -121,33 +122,47 @@ class KafkaLog:
 
     def change(self, table: str, partition: int, items: Mapping[bytes, bytes | None]) -> None:
         """See Log."""
-        topic, last = self._changelogs[table], len(items)
+        topic, produce = self._changelogs[table], self._producer.produce
 
         def written(error: KafkaError | None, message: Message) -> None:
             offset = message.offset()
             if error is None and offset is not None:
                 self._ends[table, partition] = offset
 
+        last = len(items)
         for place, (key, value) in enumerate(items.items(), 1):
             # The log of a partition is in order, so the last is the highest.
-            extra = {"on_delivery": written} if place == last else {}
-            self._produce(topic, value, key, partition, **extra)
+            extra = {"on_delivery": written} if place == last else _NOTHING
+            try:
+                produce(topic, value, key, partition, **extra)
+            except (BufferError, KafkaException):
+                self._queue(topic, value, key, partition, extra)
 
     def emit(self, outputs: Sequence[Output]) -> None:
         """See Log."""
+        produce = self._producer.produce
         for output in outputs:
-            extra: dict[str, Any] = {}
-            if output.headers:
-                extra["headers"] = list(output.headers)
-            if output.timestamp is not None:
-                extra["timestamp"] = output.timestamp
+            extra = _extra(output) if output.headers or output.timestamp is not None else _NOTHING
             partition = -1 if output.partition is None else output.partition
-            self._produce(output.topic, output.value, output.key, partition, **extra)
+            try:
+                produce(output.topic, output.value, output.key, partition, **extra)
+            except (BufferError, KafkaException):
+                self._queue(output.topic, output.value, output.key, partition, extra)
 
-    def _produce(
-        self, topic: str, value: bytes | None, key: bytes | None, partition: int, **extra: Any
+    def _queue(
+        self,
+        topic: str,
+        value: bytes | None,
+        key: bytes | None,
+        partition: int,
+        extra: Mapping[str, Any],
     ) -> None:
-        """Queue one record; a full queue is waited for."""
+        """
+        Queue one record that was refused a moment ago; a full queue is waited for.
+
+        The loops above try by themselves first, for a call of ours a record would be a tenth
+        of what an event costs.
+        """
         deadline = time.monotonic() + self._timeout_s
         while True:
             try:
@@ -228,3 +243,13 @@ class KafkaLog:
         if verdict.code() in LOST:
             raise LostPartitionError(verdict.name()) from error
         raise AbortedError(verdict.name()) from error
+
+
+def _extra(output: Output) -> dict[str, Any]:
+    """Give what few outputs have, as librdkafka's client wants it."""
+    extra: dict[str, Any] = {}
+    if output.headers:
+        extra["headers"] = list(output.headers)
+    if output.timestamp is not None:
+        extra["timestamp"] = output.timestamp
+    return extra
