@@ -90,6 +90,7 @@ class Engine:
         self._memory = Memory(
             block_cache_bytes=self.settings.block_cache_bytes,
             write_buffer_bytes=self.settings.write_buffer_bytes,
+            recent_bytes=self.settings.recent_bytes,
             shards=shards,
         )
         held = [

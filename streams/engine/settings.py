@@ -59,6 +59,8 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
     """A shard that has lag and makes no progress for so long fails `/live`."""
     block_cache_bytes: int = 32 << 20
     """RocksDB's read cache, shared by all shards of the process."""
+    recent_bytes: int = 16 << 20
+    """Values looked up lately, kept in front of RocksDB, of all shards of the process."""
     write_buffer_bytes: int = 8 << 20
     """RocksDB's memtable, for each shard; at most two are in use."""
 

@@ -10,7 +10,7 @@ import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rocksdict import (
     BlockBasedOptions,
@@ -24,6 +24,7 @@ from rocksdict import (
 
 from streams.engine.batch import Pair
 from streams.engine.failure import StateDamagedError, log
+from streams.engine.recent import UNKNOWN, Recent
 
 FULL = "No space left"
 
@@ -33,14 +34,22 @@ _OWNER = b"\0owner"
 
 
 class Memory:
-    """The read cache and memtables that all databases of a process share."""
+    """What all databases of a process share: read caches and memtables."""
 
-    def __init__(self, *, block_cache_bytes: int, write_buffer_bytes: int, shards: int) -> None:
+    def __init__(
+        self,
+        *,
+        block_cache_bytes: int,
+        write_buffer_bytes: int,
+        shards: int,
+        recent_bytes: int = 0,
+    ) -> None:
         self.cache = Cache(block_cache_bytes)
         self.write_buffers = WriteBufferManager(
             2 * write_buffer_bytes * max(shards, 1), allow_stall=False
         )
         self.write_buffer_bytes = write_buffer_bytes
+        self.recent_bytes = recent_bytes // max(shards, 1)
 
     def options(self) -> Options:
         """Make the options of one database."""
@@ -77,6 +86,7 @@ class ShardStore:
         self.path = path
         self._owner = owner.encode()
         self._memory = memory
+        self._recent = Recent(memory.recent_bytes)
         self._db = self._open_or_replace()
 
     @property
@@ -125,6 +135,7 @@ class ShardStore:
         """Set the database aside and begin an empty one."""
         self.close()
         self._set_aside(reason)
+        self._recent = Recent(self._memory.recent_bytes)
         self._db = self._open_or_replace()
 
     def _failed(self, error: Exception) -> StateDamagedError:
@@ -136,10 +147,15 @@ class ShardStore:
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """See TableReader."""
+        row = table.encode() + b"\0" + key
+        known = self._recent.get(row)
+        if known is not UNKNOWN:
+            return cast("bytes | None", known)
         try:
-            value: bytes | None = self._db.get(table.encode() + b"\0" + key)
+            value: bytes | None = self._db.get(row)
         except Exception as error:
             raise self._failed(error) from error
+        self._recent.put(row, value)
         return value
 
     def scan(self, table: str, prefix: bytes = b"") -> Iterator[Pair]:
@@ -160,20 +176,25 @@ class ShardStore:
         self, puts: Mapping[str, Mapping[bytes, bytes | None]], ends: Mapping[str, int]
     ) -> None:
         """See State."""
+        rows = [
+            (name + key, value)
+            for name, items in ((table.encode() + b"\0", items) for table, items in puts.items())
+            for key, value in items.items()
+        ]
         batch = WriteBatch(raw_mode=True)
-        for table, items in puts.items():
-            name = table.encode() + b"\0"
-            for key, value in items.items():
-                if value is None:
-                    batch.delete(name + key)
-                else:
-                    batch.put(name + key, value)
+        for row, value in rows:
+            if value is None:
+                batch.delete(row)
+            else:
+                batch.put(row, value)
         for table, offset in ends.items():
             batch.put(_OFFSET + table.encode(), offset.to_bytes(8, "big"))
         try:
             self._db.write(batch)
         except Exception as error:
             raise self._failed(error) from error
+        for row, value in rows:
+            self._recent.change(row, value)
 
     def offset(self, table: str) -> int:
         """Give the changelog offset up to which *table* is applied, -1 if nothing is."""
