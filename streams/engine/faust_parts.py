@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
 import faust
+from aiokafka.consumer import fetcher as fetching
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
@@ -50,10 +51,32 @@ class EngineWorker(faust.Worker):
         super()._schedule_shutdown(signal)
 
 
+class Fetched(fetching.PartitionRecords):  # type: ignore[misc]  # aiokafka ships no types.
+    """
+    What was fetched of a partition, unpacked into records of ours.
+
+    aiokafka would first make records of its own, which takes half as long again as reading
+    them.
+    """
+
+    def _consumer_record(self, place: aiokafka.TopicPartition, record: Any) -> Record:
+        headers = record.headers
+        return Record(
+            place.topic,
+            place.partition,
+            record.offset,
+            record.timestamp,
+            record.key,
+            record.value,
+            tuple(headers) if headers else (),
+        )
+
+
 class CommittedThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer, reading committed records only."""
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        fetching.PartitionRecords = Fetched
         # Faust chooses the isolation level by this flag, and asks it nowhere else here.
         self.consumer.in_transaction = True
         try:
@@ -96,7 +119,7 @@ class EngineConsumer(driver.Consumer):
                     await self._seek_again()
                     continue
                 for tp, fetched in records.items():
-                    engine.deliver(tp.topic, tp.partition, [_record(each) for each in fetched])
+                    engine.deliver(tp.topic, tp.partition, fetched)
         except stopped:
             if not self.app.should_stop:
                 raise
@@ -205,15 +228,3 @@ def fetched_to(consumer: Any, topic: str, partition: int) -> int | None:
 def tp(topic: str, partition: int) -> TP:
     """Name a partition as Faust does."""
     return TP(topic, partition)
-
-
-def _record(fetched: Any) -> Record:
-    return Record(
-        fetched.topic,
-        fetched.partition,
-        fetched.offset,
-        fetched.timestamp,
-        fetched.key,
-        fetched.value,
-        tuple(fetched.headers),
-    )
