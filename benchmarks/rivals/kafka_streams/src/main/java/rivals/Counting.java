@@ -6,6 +6,7 @@ import java.util.Properties;
 import java.util.concurrent.CountDownLatch;
 import org.apache.kafka.clients.consumer.ConsumerConfig;
 import org.apache.kafka.common.serialization.Serdes;
+import org.apache.kafka.streams.CloseOptions;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.Topology;
@@ -45,7 +46,10 @@ public final class Counting {
         .addShutdownHook(
             new Thread(
                 () -> {
-                  streams.close();
+                  // As it comes, a group waits for a member that is gone until its session is over.
+                  streams.close(
+                      CloseOptions.groupMembershipOperation(
+                          CloseOptions.GroupMembershipOperation.LEAVE_GROUP));
                   ended.countDown();
                 }));
     streams.start();
