@@ -148,7 +148,7 @@ def run(*, quick: bool, only: Sequence[str] = ()) -> Measures:
         course.prepare()
         found = rounds(course, rivals, count, missing)
         in_chains = chains(kafka, Path(folder), sizes, count)
-    return verdict(found, in_chains, missing)
+    return verdict(found, in_chains, missing, warm=not quick)
 
 
 if __name__ == "__main__":

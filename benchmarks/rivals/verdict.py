@@ -82,10 +82,16 @@ PLAIN: tuple[tuple[str, Pick, str], ...] = (
 
 
 def verdict(
-    runs: Sequence[Run], chains: Mapping[int, Sequence[Chained]], missing: Mapping[str, str]
+    runs: Sequence[Run],
+    chains: Mapping[int, Sequence[Chained]],
+    missing: Mapping[str, str],
+    *,
+    warm: bool,
 ) -> Measures:
     """
     Make the measures of all rounds: goals first, then the figures of each rival.
+
+    Where the runs were too short for a JVM to get warm, goals beside one stay undecided.
 
     Ratios are medians of the ratios of one round, figures are medians.  What could not be
     measured has no value, and its goal says why.
@@ -94,6 +100,8 @@ def verdict(
     for rivalry in RIVALRIES:
         name = f"{rivalry.what}: {OURS} beside {rivalry.rival}"
         found[name] = _beside(rivalry, runs, missing)
+        if rivalry.rival == JAVA and not warm:
+            found[name] |= {"goal": f"{found[name]['goal']}, in a full run", "met": None}
     for bound in BOUNDS:
         value = _median(runs, OURS, bound.pick)
         found[f"{bound.what}: {OURS}"] = _bounded(value, bound.unit, bound.most)
