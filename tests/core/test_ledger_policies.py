@@ -629,3 +629,17 @@ def test_points_spent_before_they_gave_way_are_owed():
         ("accrual", 30), ("debt", 50)
     ]  # fmt: skip
     assert balance(history) == (30, 0, 0, 50, 0)
+
+
+def test_within_balance_owes_no_more_when_debt_exceeds_what_is_active():
+    """20 points came back beside a debt of 30: the balance can give nothing."""
+    history = shop({"clawback": "within_balance"})
+    sell(history, "e", 0, 1_000)
+    sell(history, "f", 1, 1_000, points=10)
+    grant(history, "g", 2, 20)
+    sell(history, "s", 3, 2_000, points=20)
+    sell(history, "t", 4, 3_000, points=30)
+    give_back(history, "r", 5, "s")
+    assert balance(history) == (20, 0, 0, 30, 0)
+    give_back(history, "q", 6, "e")
+    assert balance(history) == (20, 0, 0, 30, 0)

@@ -242,3 +242,14 @@ def test_a_return_does_not_wait_for_its_member():
     assert isinstance(meet(back("r", "s", identifiers=(NEW,)), "park").outputs[0], Visit)
     waits = meet(back("q", None, identifiers=(NEW,)), "park").outputs[0]
     assert isinstance(waits, Answer)
+
+
+def test_a_repeated_return_is_answered_again_and_waits_once():
+    """The answer is the one that it had; nothing is woken twice."""
+    visitor = arrives(Route(), back("r", "s")).outputs[0]
+    first = visit(Route(), visitor, park_days=30)
+    again = visit(first.route, visitor, park_days=30)
+
+    assert again.route == first.route
+    assert again.outputs == first.outputs[:1]
+    assert isinstance(again.outputs[0], Answer)
