@@ -204,3 +204,8 @@ def test_an_instant_is_written_and_read_the_same(at):
     assert instant(text) == at
     assert text.endswith("Z")
     assert ("." in text) == bool(at % 1_000)
+
+
+def test_a_local_time_that_is_doubled_is_its_first():
+    """Half past midnight comes twice in Havana on 1 November."""
+    assert iso(instant("2026-11-01T00:30", "America/Havana")) == "2026-11-01T04:30:00Z"

@@ -643,3 +643,14 @@ def test_within_balance_owes_no_more_when_debt_exceeds_what_is_active():
     assert balance(history) == (20, 0, 0, 30, 0)
     give_back(history, "q", 6, "e")
     assert balance(history) == (20, 0, 0, 30, 0)
+
+
+def test_the_purchases_of_merged_accounts_add_up():
+    """And go apart again: what a tenth visit counts."""
+    history = shop()
+    for name, account in (("a", "A"), ("b", "A"), ("c", "B")):
+        sell(history, name, 0, 1_000, account=account)
+    history.merge("m", "A", "B", START + DAY)
+    assert history.account("B").purchases == 3
+    history.unmerge("u", "A", START + 2 * DAY)
+    assert [history.account(name).purchases for name in "AB"] == [2, 1]
