@@ -23,8 +23,8 @@ COMMIT_POINTS = (
     "applied",
 )
 OPEN_TRANSACTION_POINTS = ("began", "produced", "flushed", "offsets")
-SESSION_S = 6.0
-TRANSACTION_S = 3.0
+SESSION_S = 8.0
+TRANSACTION_S = 5.0
 
 
 class Fault(Struct, frozen=True):

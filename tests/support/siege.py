@@ -277,6 +277,9 @@ class Siege:
         worker.kill(wipe=wipe)
 
     def _start(self, worker: ToyWorker, failpoints: str = "", seed: int = 0) -> None:
+        if worker.process is not None:
+            # One that was told to end may still be at it, and holds its folder.
+            worker.process.wait(WELL_S)
         worker.start(failpoints=failpoints, seed=seed)
         self._away.discard(worker)
 
@@ -323,6 +326,10 @@ class Siege:
 
     def _killed_at_point(self, fault: Fault) -> None:
         worker = self._victim(fault.target)
+        if fault.point == "revoked":
+            # The guest is who makes the others share anew.
+            self.wait_for(lambda: set(self.workers) <= set(self.running()), "workers that run")
+            worker = self.workers[fault.target % len(self.workers)]
         self._kill(worker, wipe=fault.wipe)
         self._start(worker, f"{fault.point}=1")
         self._away.add(worker)

@@ -1,0 +1,78 @@
+"""A burst costs time and no memory, also where the broker is slow."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from streams.sandbox.kafka import EmbeddedKafka, free_port
+from tests.support import chain
+from tests.support.proxy import Proxy
+from tests.support.siege import BROKER_PROPERTIES, RATE, Siege
+
+# On a machine that is busy with something else a run takes many times what it needs.
+pytestmark = [pytest.mark.timeout(3600), pytest.mark.soak]
+
+BURST_RATE = 20 * RATE
+BURST_S = 20.0
+PADDING = 1000
+"""Bytes of each record: together they are many times what a worker may hold."""
+PEAK_MB = 260
+"""
+The most that a worker may ever have resident here.
+
+Code and libraries take 110 MB.  The rest is what is read ahead: 2,000 records of each of 12
+shards, a fetch of Faust's consumer, a transaction under way, and RocksDB's memtables.
+"""
+
+PATIENT = {"session_timeout_s": 45.0, "transaction_timeout_ms": 30_000, "call_timeout_s": 60.0}
+"""How fast the machine is isn't the question here."""
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.05], ids=["broker as it is", "broker slow"])
+def test_a_burst_of_twenty_times_the_load_is_worked_off_in_bounded_memory(
+    tmp_path, record_measure, delay_s
+):
+    """What is behind waits in the log and not in the worker."""
+    port = free_port()
+    kafka = EmbeddedKafka(
+        tmp_path / "kafka", heap_mb=512, advertised_port=port, properties=BROKER_PROPERTIES
+    )
+    with Proxy(port, kafka.port) as proxy, kafka:
+        siege = Siege(
+            kafka, tmp_path, proxy=proxy, static=True, seed=1, padding=PADDING, settings=PATIENT
+        )
+        chain.create_topics(siege.client, copies=1)
+
+        def burst():
+            quiet = peak_mb(siege)
+            proxy.delay_s = delay_s
+            siege.feed.rate = BURST_RATE
+            began, sent = time.monotonic(), len(siege.feed.taken)
+            siege.wait(BURST_S)
+            sent = len(siege.feed.taken) - sent
+            siege.feed.rate = RATE
+            behind = len(siege.feed.taken) - siege.watcher.results
+            siege.wait_for(lambda: siege.watcher.results >= len(siege.feed.taken) - RATE, "results")
+            proxy.delay_s = 0.0
+            return (
+                f"{sent} records of {PADDING} bytes in {BURST_S:.0f} s, {behind} behind at its end,"
+                f" worked off {time.monotonic() - began:.0f} s after it began;"
+                f" peak {quiet} MB before and {peak_mb(siege)} MB after"
+            )
+
+        differences = siege.during(burst)
+        peak = peak_mb(siege)
+    record_measure(f"burst, delay {delay_s * 1000:.0f} ms: {siege.measured}")
+
+    assert not differences, "\n".join(differences)
+    assert peak <= PEAK_MB
+
+
+def peak_mb(siege):
+    """Give the most that any worker has had resident, in MB."""
+    for worker in siege.running():
+        status = Path(f"/proc/{worker.process.pid}/status").read_text()
+        kilobytes = int(status.split("VmHWM:")[1].split()[0])
+        siege.peak_mb = max(siege.peak_mb, kilobytes // 1024)
+    return siege.peak_mb
