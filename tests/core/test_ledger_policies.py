@@ -10,7 +10,14 @@ from streams.core.calendar import instant
 from streams.core.history import History
 from streams.core.policy import PolicyError, ledger_policy
 from streams.core.qualifying import MERGED_AT_LEAST
-from streams.core.receipt import Original, Receipt, RedeemRequest, ReturnLine, SaleLine
+from streams.core.receipt import (
+    LineDiscount,
+    Original,
+    Receipt,
+    RedeemRequest,
+    ReturnLine,
+    SaleLine,
+)
 from streams.core.simple_rules import RuleError, simple_rules
 from streams.core.status import StatusChange
 from streams.core.tiers import tier_at
@@ -654,3 +661,10 @@ def test_the_purchases_of_merged_accounts_add_up():
     assert history.account("B").purchases == 3
     history.unmerge("u", "A", START + 2 * DAY)
     assert [history.account(name).purchases for name in "AB"] == [2, 1]
+
+
+def test_a_printed_discount_may_be_nothing():
+    """A till prints the campaign that it considered; 0 is within its bounds."""
+    history = shop()
+    line = SaleLine(1, "x", 1000, 500, 500, (LineDiscount("c", 1, 0),))
+    assert history.receive(receipt("s", 0, line), "A").status == "ok"
