@@ -110,9 +110,9 @@ class SetLane:
         return {self.part.line_of[u] for u in claim.units}
 
     def _lay(self, number: int, claim: Claim) -> Laid:
-        """Evaluate a set by itself, which counts as a node."""
+        """Evaluate a set by itself; in a large part that counts as nodes."""
         if (number, claim.units, claim.group) not in self.laid:
-            self.whole &= self.count(self.part.weight)
+            self.whole &= self.count(self.part.weight - 1)
         return self._evaluate(number, claim)
 
     def _evaluate(self, number: int, claim: Claim) -> Laid:

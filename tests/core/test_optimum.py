@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streams.core import optimum
 from streams.core.accrual_choice import Earner, choose
 from streams.core.campaigns import Threshold
 from streams.core.combination import Claim, Offer, Unit, discount_lane
+from streams.core.lane_search import Search
 from streams.core.optimum import Combination, Solver, earners_on, nets_of
 from streams.core.problem import Problem, Seed
 from streams.core.written import written
@@ -356,6 +358,22 @@ def test_a_further_campaign_never_lowers_the_objective(problem):
     whole = Solver(problem).best()
     for offer in problem.offers:
         assert Solver(problem.without(offer.id)).best().objective <= whole.objective
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(problems(most=7))
+def test_parts_put_together_are_as_good_as_the_search_by_lanes(problem):
+    """Both searches prove the same combination, claim by claim."""
+    together = Solver(problem).best()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimum, "search", lambda task, budget, _=None: Search(task, budget))
+        by_lanes = Solver(problem).best()
+
+    assert together.proven
+    assert by_lanes.proven
+    assert by_lanes.merit == together.merit
+    assert order_place(problem, by_lanes) == order_place(problem, together)
+    assert written(by_lanes.claims, problem.units) == written(together.claims, problem.units)
 
 
 def fields(problem):
