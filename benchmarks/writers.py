@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -58,6 +59,11 @@ def broker() -> Iterator[EmbeddedKafka]:
         topics = [NewTopic(name, SHARDS, 1) for name in ("source", "changelog", "out")]
         for future in admin.create_topics(topics).values():
             future.result()
+        # The first question makes the broker create the topic of offsets: without it the
+        # first transaction waits for its coordinator in vain.
+        asking = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": GROUP})
+        asking.committed([TopicPartition("source", 0)], timeout=60)
+        asking.close()
         yield kafka
 
 
