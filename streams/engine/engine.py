@@ -38,6 +38,9 @@ from streams.engine.team import Team
 from streams.engine.worker_spot import WorkerSpot
 
 ANSWER_S = 20.0
+NEW_TOPIC_S = 5.0
+"""How long a broker may take to hear of a topic that was created by another's hand."""
+
 TEND_S = 1.0
 """How often idle shards are looked after."""
 
@@ -156,11 +159,8 @@ class Engine:
 
     def _check_topics(self) -> None:
         """Refuse to start where topics are missing or have other partition counts."""
-        try:
-            known = AdminClient(dict(self.client)).list_topics(timeout=ANSWER_S).topics
-        except KafkaException as error:
-            exit_unacknowledged("the broker doesn't answer", error=error.args[0].name())
         wanted = [*self._stage_of, *(each.topic for each in self.declared.references)]
+        known = self._topics(wanted)
         missing = [topic for topic in wanted if topic not in known]
         if missing:
             exit_refused(f"topics are missing: {', '.join(missing)}; create them first")
@@ -171,6 +171,19 @@ class Engine:
             found = len(known[need.name].partitions)
             if found != need.partitions:
                 exit_refused(f"topic {need.name} has {found} partitions, not {need.partitions}")
+
+    def _topics(self, wanted: Sequence[str]) -> Mapping[str, Any]:
+        """Ask for all topics, again while one of *wanted* may be too new to be known everywhere."""
+        admin = AdminClient(dict(self.client))
+        until = time.monotonic() + NEW_TOPIC_S
+        while True:
+            try:
+                known = admin.list_topics(timeout=ANSWER_S).topics
+            except KafkaException as error:
+                exit_unacknowledged("the broker doesn't answer", error=error.args[0].name())
+            if all(topic in known for topic in wanted) or time.monotonic() > until:
+                return known
+            time.sleep(0.2)
 
     # --- Faust --------------------------------------------------------------------
 

@@ -57,12 +57,14 @@ def besiege(siege, faults, fault_table, *, name, copies):
     assert siege.struck.total() == len(faults)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("run", range(RUNS))
 def test_nothing_is_lost_or_doubled_under_fire(tmp_path, fault_table, run):
     """Each kind of fault strikes several times, some while others last."""
     besiege_one(tmp_path, dealt(drawn(dice("CI"), CI), RUNS)[run], fault_table, run=run)
 
 
+@pytest.mark.soak
 def test_the_loss_of_one_of_three_brokers_changes_nothing(tmp_path, fault_table):
     """Leaders and coordinators move; what was acknowledged is on two of them."""
     besiege_three(tmp_path, fault_table, run=0)
@@ -90,7 +92,7 @@ def test_a_seed_draws_the_same_faults_again():
 
 
 def test_there_are_as_many_faults_as_were_promised():
-    """At least 60 in CI and 500 in the soak, and none is dealt to no run."""
+    """At least 60 in the short form and 500 in the long one, and none is dealt to no run."""
     assert sum(CI.values()) >= 60
     assert SOAK_RUNS // RUNS * sum(CI.values()) + SOAK_LOSSES * sum(LOSSES.values()) >= 500
     assert sum(map(len, dealt(drawn(dice("CI"), CI), RUNS))) == sum(CI.values())

@@ -32,6 +32,7 @@ def kafka(tmp_path):
         yield broker
 
 
+@pytest.mark.soak
 def test_a_rolling_restart_moves_no_partitions_and_stops_none_for_long(
     tmp_path, kafka, record_measure
 ):

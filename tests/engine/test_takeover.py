@@ -69,6 +69,8 @@ def test_the_open_transaction_of_a_dead_worker_is_ended_by_its_heir(toy, worker_
         time.sleep(0.05)
     assert dead.process.returncode == -signal.SIGKILL
     heir.start()
+    # The dead one may have done everything: then there is nothing else to wait for.
+    heir.await_ready()
     toy.await_done()
 
     assert heir.stop() == 0

@@ -49,6 +49,9 @@ def create_topics(client: Mapping[str, Any], *, copies: int) -> None:
     admin = AdminClient(dict(client))
     for future in admin.create_topics(topics).values():
         future.result()
+    # A broker acknowledges a topic before it tells everybody of it.
+    while not {topic.topic for topic in topics} <= set(admin.list_topics(timeout=10).topics):
+        time.sleep(0.05)
 
 
 class Feed:

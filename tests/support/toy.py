@@ -18,7 +18,7 @@ from confluent_kafka.cimpl import NewTopic
 from rocksdict import AccessType, Options, Rdict
 
 from streams.engine import changelog_topic, topics_needed
-from streams.reading.log import LogReader
+from streams.reading.log import LogError, LogReader
 from streams.sandbox.kafka import free_port
 from tests.support import toy_worker
 from tests.support.forge import Forged
@@ -180,12 +180,22 @@ class Toy:
     def await_done(self, timeout_s: float = 90) -> None:
         """Wait until everything that was sent has been committed."""
         until = time.monotonic() + timeout_s
-        ends = self.ends()
+        ends = self._ends_in_time(until)
         while time.monotonic() < until:
             if self.committed() == ends:
                 return
             time.sleep(0.3)
         raise AssertionError(f"committed {self.committed()} of {ends} in {timeout_s} s")
+
+    def _ends_in_time(self, until: float) -> dict[int, int]:
+        """Ask for the ends; a broker that has just come back doesn't lead its partitions yet."""
+        while True:
+            try:
+                return self.ends()
+            except LogError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.3)
 
     def differences(self, *folders: Path) -> list[str]:
         """
