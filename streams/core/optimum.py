@@ -193,7 +193,8 @@ def _join_seeds(problem: Problem, groups: _Groups) -> None:
         own = seed.earner
         contested = own.block and any(
             other.earner is not own
-            and other.earner.lane == own.lane
+            # What claims items alone keeps a block of any lane from its line.
+            and (other.earner.lane == own.lane or other.earner.items)
             and not set(own.lines).isdisjoint(other.earner.lines)
             for other in problem.seeds
         )

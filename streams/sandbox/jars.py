@@ -5,6 +5,7 @@
 version, resolve the three coordinates of `ROOTS` anew with jgo and commit its lock.
 """
 
+import fcntl
 import hashlib
 import tomllib
 from pathlib import Path
@@ -34,6 +35,14 @@ def kafka_jars(cache: Path) -> list[Path]:
     Raises:
         JarError: If a download fails, or a jar is missing, unknown or altered.
     """
+    cache.mkdir(parents=True, exist_ok=True)
+    # Two who find nothing would both download, and one would look at what is half there.
+    with (cache / "lock").open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        return _kafka_jars(cache)
+
+
+def _kafka_jars(cache: Path) -> list[Path]:
     locked = _locked()
     try:
         environment = jgo.build("+".join(ROOTS), cache_dir=cache)

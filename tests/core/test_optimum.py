@@ -1,5 +1,6 @@
 """The best combination against every combination, and its bound where there are too many."""
 
+from fractions import Fraction
 from itertools import combinations, permutations, product
 
 import pytest
@@ -401,3 +402,17 @@ def test_known_dispute_two(prices, discount):
     fifth = Offer("fifth", 0, "set", 2000, lines, groups=((2, frozenset(lines)),), reward="percent")
 
     assert discount * 100 == Solver(two_for_half(prices, fifth)).best().objective
+
+
+def test_a_block_keeps_its_lines_together_when_another_claims_an_item_alone():
+    """Parted, the block would be paid for the line that is left to it."""
+    dear = Earner("p", 1, "per", 3, 50, "bonus", 1, (0,), items=True)
+    block = Earner("q", 0, "per", 1, 50, "bonus", 1, (0, 1))
+    units = tuple(Unit(line, (0,), 1000, 1, 0) for line in (0, 1))
+    seeds = tuple(Seed(each, None, False) for each in (dear, block))
+    problem = Problem((1, 1), units, (), seeds, frozenset(), ((0,), (1,)), None, 1_000_000)
+
+    found = Solver(problem).best()
+
+    assert found.applied == {"p"}
+    assert found.objective == Fraction(3, 50)
