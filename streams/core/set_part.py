@@ -132,7 +132,9 @@ class SetPart:
         if offer.reward == "amount":
             return min(room, offer.figure)
         if offer.reward == "price":
-            return room - running * offer.figure // (running + (size - 1) * self.dearest)
+            whole = running + (size - 1) * self.dearest
+            # A piece that is nothing already, alone in its set, has nothing to bear.
+            return room - running * offer.figure // whole if whole else room
         weight, whole = 1, 1
         if offer.cheapest is not None and not offer.rewarded:
             weight, whole = offer.cheapest, size

@@ -409,7 +409,7 @@ def test_a_block_keeps_its_lines_together_when_another_claims_an_item_alone():
     dear = Earner("p", 1, "per", 3, 50, "bonus", 1, (0,), items=True)
     block = Earner("q", 0, "per", 1, 50, "bonus", 1, (0, 1))
     units = tuple(Unit(line, (0,), 1000, 1, 0) for line in (0, 1))
-    seeds = tuple(Seed(each, None, False) for each in (dear, block))
+    seeds = tuple(Seed(each, None, skip_discounted=False) for each in (dear, block))
     problem = Problem((1, 1), units, (), seeds, frozenset(), ((0,), (1,)), None, 1_000_000)
 
     found = Solver(problem).best()
