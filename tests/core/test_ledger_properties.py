@@ -285,13 +285,10 @@ def _hash(previous, result):
     return sha256("\x1e".join([*head, "\x1e".join(texts)]).encode()).hexdigest()
 
 
-# A history with a redemption, a receipt and a merge at one end is not rebuilt the same; the
-# fault was found in the last minutes before this commit and is not understood yet.
-@pytest.mark.xfail(reason="a merged history is not rebuilt from its entries", strict=False)
 @relaxed
 @given(histories())
 def test_lots_and_debts_can_be_rebuilt_from_the_entries_alone(drawn):
-    """The naive model: fold every entry, in order, and the same figures stand."""
+    """The naive model: add up every entry, in any order, and the same figures stand."""
     history, _, _ = play(*drawn)
     results = sorted(
         (
@@ -344,7 +341,9 @@ def _fold(lots, debts, entry: Entry):
         lot[places[entry.from_]] -= entry.points
     lot[places[entry.to]] += entry.points
     if entry.kind == "repay":
-        debts[entry.currency, entry.origin] -= entry.points
+        # Versions of two accounts have no common order: a merge's repay may come first here.
+        key = entry.currency, entry.origin
+        debts[key] = debts.get(key, 0) - entry.points
 
 
 @relaxed
