@@ -223,7 +223,7 @@ class EmbeddedKafka:
             "-Xms128m",
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseG1GC",
-            "-XX:TieredStopAtLevel=4",
+            "-XX:TieredStopAtLevel=1",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             classpath,
