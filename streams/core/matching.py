@@ -286,16 +286,24 @@ class _Times:
         return mask & self._week[bisect_right(self._week_edges, minute % WEEK_MINUTES)]
 
     def _offset(self, at: EpochMs) -> int:
-        """Give the zone's offset in milliseconds; zones change theirs on quarters of an hour."""
+        """Give the zone's offset in milliseconds; it is remembered by quarters of an hour."""
         quarter = at // QUARTER_MS
         offset = self._offsets.get(quarter)
         if offset is None:
+            start = quarter * QUARTER_MS
+            offset, end = self._offset_at(start), self._offset_at(start + QUARTER_MS - 1)
+            if offset != end:
+                # Zones change on any second; before 1972 some were off by odd seconds as well.
+                return self._offset_at(at)
             if len(self._offsets) >= QUARTERS_MOST:
                 self._offsets.clear()
-            shift = local(at, self._zone).utcoffset()
-            assert shift is not None
-            offset = self._offsets[quarter] = shift // MILLISECOND
+            self._offsets[quarter] = offset
         return offset
+
+    def _offset_at(self, at: EpochMs) -> int:
+        shift = local(at, self._zone).utcoffset()
+        assert shift is not None
+        return shift // MILLISECOND
 
 
 def service_intervals(campaigns: Sequence[Campaign]) -> list[tuple[EpochMs | None, EpochMs | None]]:

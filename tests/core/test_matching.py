@@ -22,7 +22,7 @@ from streams.core.matching import (
 )
 from streams.core.programme import load_programme
 from streams.core.receipt import DecimalValue
-from streams.core.runs import instant
+from streams.core.runs import instant, running
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOON = instant("2026-02-07T12:00", MOSCOW)  # A Saturday.
@@ -365,3 +365,40 @@ def test_the_index_finds_what_the_walk_finds(data):
         refused = zip(live, verdicts, strict=True)
         reasons = {c.campaign: each for c, each in refused if isinstance(each, Refusal)}
         assert index.refusals(occasion) == reasons
+
+
+# A zone, and an instant at which its clocks were put back or forward.
+CLOCK_CHANGES = [
+    ("America/Goose_Bay", 562_129_260_000),  # 00:01, of one hour.
+    ("America/St_Johns", 576_041_460_000),  # 00:01, of two hours.
+    ("Africa/Monrovia", 63_593_070_000),  # From an offset of 44 minutes and 30 seconds.
+    ("Australia/Lord_Howe", 1_775_314_800_000),  # Of half an hour.
+    ("Pacific/Apia", 1_325_239_200_000),  # A whole day was left out.
+]
+
+
+@pytest.mark.parametrize(("zone", "change"), CLOCK_CHANGES)
+def test_hours_and_weekdays_follow_the_clock_to_the_second_where_it_is_changed(zone, change):
+    """The index reckons by offsets that it remembers, the walk asks the clock anew."""
+    programme = load_programme({**PROGRAMME.document, "zone": zone})
+    runs = [{"hours": ["23:30", "00:30"]}, {"hours": ["00:00", "01:15"]}]
+    runs += [{"weekdays": [day]} for day in ("mon", "tue", "wed", "thu", "fri", "sat", "sun")]
+    index = CampaignIndex(
+        programme,
+        [
+            load_campaign(
+                {"campaign": f"c{at}", "version": 1, "lane": "item", "runs": each,
+                 "gives": {"percent_off": 1000}},
+                programme,
+            )
+            for at, each in enumerate(runs)
+        ],
+    )  # fmt: skip
+    day = 24 * 3600
+    seconds = [*range(-120, 121), *range(-day, day, 457), *range(-7200, 7200, 61)]
+    for second in seconds:
+        at = change + 1000 * second
+        open_ = {each.campaign for each in index.campaigns
+                 if running(each.runs, at, programme.zoneinfo)}  # fmt: skip
+        found = index.matches(Occasion(at, (line(),)))
+        assert {match.campaign.campaign for match in found} == open_, (zone, second)
