@@ -41,7 +41,7 @@ from streams.core.matching import CampaignIndex
 from streams.core.policy import LedgerPolicy, ledger_policy
 from streams.core.programme import load_programme
 from streams.core.receipt import LineDiscount, Receipt, RedeemRequest, SaleLine
-from streams.core.settlement import Settlement, settle_receipt
+from streams.core.settlement import Rulebook, Settlement, settle_receipt
 from streams.core.state import account_bytes, account_from
 
 SEED = 20170501
@@ -91,8 +91,7 @@ class Workload(Struct, frozen=True):
         return settle_receipt(
             account,
             self.receipts[place],
-            policy=self.policy,
-            rules=self.rules,
+            Rulebook(self.policy, self.rules),
             originals={},
             digest=self.digests[place],
         )

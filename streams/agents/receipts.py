@@ -11,7 +11,7 @@ from streams.core.result import refused, result_from
 from streams.core.returns import gather, originals_of
 from streams.core.routing import Part
 from streams.core.settled import split_sale
-from streams.core.settlement import Settlement, refused_record, settle_receipt
+from streams.core.settlement import Rulebook, Settlement, refused_record, settle_receipt
 from streams.core.state import settled_bytes, settled_from
 from streams.tables import SETTLED
 from streams.wire import messages
@@ -55,11 +55,13 @@ class Receipts:
         settlement = settle_receipt(
             account,
             receipt,
-            policy=policy,
-            rules=self._desk.terms.rules(batch, receipt),
-            limits_of=self._desk.terms.limits_of(batch),
+            Rulebook(
+                policy,
+                self._desk.terms.rules(batch, receipt),
+                limits_of=self._desk.terms.limits_of(batch),
+                describe=describe,
+            ),
             originals=originals,
-            describe=describe,
             origin=case.command.via[0] if case.command.via else None,
             person=part.owner.person,
             digest=part.digest,

@@ -11,10 +11,8 @@ from msgspec.structs import replace
 from streams.core.accrual import (
     Accrual,
     Facts,
-    HasBudget,
     Headroom,
     Limit,
-    LimitsOf,
     LineNet,
     Room,
     Rules,
@@ -26,7 +24,7 @@ from streams.core.ids import lot_id
 from streams.core.limits import count, counter_key, headroom
 from streams.core.lots import Lot, condition_text
 from streams.core.precedence import Precedence
-from streams.core.receipt import EpochMs, Money, Points, Receipt
+from streams.core.receipt import Points, Receipt
 from streams.core.settled import Award, SettledLine
 
 # Budget → points that it leaves this partition; None is without limit.
@@ -96,53 +94,6 @@ def credit(
                 precedence.give_way(awards[-1])
             _note(book, awards[-1], room)
     return tuple(awards)
-
-
-def no_limits(_name: str, _facts: Facts, _at: EpochMs) -> tuple[Limit, ...]:
-    """Count printed discounts nowhere."""
-    return ()
-
-
-def count_discounts(book: Book, receipt: Receipt, facts: Facts, limits_of: LimitsOf) -> None:
-    """Count what the till has taken off: a use a campaign, and the amounts as printed."""
-    for name, amount in sorted(_printed(receipt).items()):
-        limits = limits_of(name, facts, receipt.sold_at)
-        if limits:
-            count(
-                book.counters,
-                book.account.counters,
-                name,
-                limits,
-                receipt.sold_at,
-                zone=book.policy.zone,
-                origin=book.origin,
-                uses=1,
-                points=amount,
-                birthday_key=facts.birthday_year,
-            )
-
-
-def no_budget(_name: str, _at: EpochMs) -> bool:
-    """Give no discount a budget."""
-    return False
-
-
-def discounts_taken(receipt: Receipt, has_budget: HasBudget) -> dict[str, Money]:
-    """Give what printed discounts took of budgets, as printed, with a member or without."""
-    return {
-        name: amount
-        for name, amount in _printed(receipt).items()
-        if has_budget(name, receipt.sold_at)
-    }
-
-
-def _printed(receipt: Receipt) -> dict[str, Money]:
-    """Sum what the till has taken off by campaign."""
-    printed: dict[str, Money] = {}
-    for line in receipt.sales:
-        for each in line.discounts:
-            printed[each.campaign] = printed.get(each.campaign, 0) + each.amount
-    return printed
 
 
 def _note(book: Book, award: Award, room: Room) -> None:

@@ -15,8 +15,8 @@ from streams.core.account import Account
 from streams.core.accrual import LimitsOf, Rules
 from streams.core.adjustments import Adjustment, adjust
 from streams.core.calendar import DAY_MS
-from streams.core.crediting import no_limits
 from streams.core.digest import document_digest, receipt_digest
+from streams.core.discounts import no_limits
 from streams.core.ids import tick_id
 from streams.core.merging import HandOver, merge_in, merge_out, origins_of, unmerge_in, unmerge_out
 from streams.core.passing_time import tick
@@ -27,7 +27,7 @@ from streams.core.refusals import form_refusal
 from streams.core.result import Kind, Result, conflict, deferred, refused, result_from
 from streams.core.returns import gather
 from streams.core.settled import SettledReceipt
-from streams.core.settlement import Settlement, refused_record, settle_receipt
+from streams.core.settlement import Rulebook, Settlement, refused_record, settle_receipt
 from streams.core.status import StatusChange, set_status
 
 
@@ -130,12 +130,14 @@ class History:
         settlement = settle_receipt(
             account,
             seen,
-            policy=self.policy,
-            rules=self.rules,
+            Rulebook(
+                self.policy,
+                self.rules,
+                budget_left=self._left,
+                limits_of=self.limits_of,
+                describe=self.describe,
+            ),
             originals=originals,
-            budget_left=self._left,
-            limits_of=self.limits_of,
-            describe=self.describe,
             origin=owner,
             person=parked.person,
             digest=parked.digest,

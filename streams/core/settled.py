@@ -30,6 +30,7 @@ class SettledLine(Struct, frozen=True, array_like=True):
         draws: What it spent, lot by lot, in the order of drawing.
         returned: How much of *qty* has come back.
         campaigns: Of the discounts printed, which a rule that is asked again must know.
+        budgets: What printed discounts took of campaigns' budgets, by campaign.
     """
 
     n: int
@@ -42,6 +43,7 @@ class SettledLine(Struct, frozen=True, array_like=True):
     draws: tuple[Draw, ...] = ()
     returned: Thousandths = 0
     campaigns: tuple[str, ...] = ()
+    budgets: tuple[tuple[str, Money], ...] = ()
 
 
 class Award(Struct, frozen=True, array_like=True):

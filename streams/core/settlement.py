@@ -1,8 +1,8 @@
 """Settling a receipt: ledger.md §5, its steps in their order.
 
 A pure function of the account, the receipt, the settled records of what it gives
-back, the rules and the policy.  The caller stores what comes out in one
-transaction; the same input gives the same bytes.
+back, and what the programme and its campaigns say.  The caller stores what comes out in
+one transaction; the same input gives the same bytes.
 """
 
 from collections.abc import Mapping
@@ -10,45 +10,55 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.account import Account, CommittedHold, RecentSale
+from streams.core.account import Account
 from streams.core.accrual import Facts, HasBudget, LimitsOf, Rules
 from streams.core.allocation import spread
-from streams.core.balances import balances
 from streams.core.book import Book
-from streams.core.calendar import DAY_MS
 from streams.core.clawback import claw
-from streams.core.crediting import (
-    BudgetLeft,
+from streams.core.crediting import BudgetLeft, credit, line_nets, unlimited
+from streams.core.digest import receipt_digest
+from streams.core.discounts import (
     count_discounts,
-    credit,
-    discounts_taken,
-    line_nets,
+    given_back,
     no_budget,
     no_limits,
-    unlimited,
+    taken_of_budgets,
 )
-from streams.core.digest import receipt_digest
-from streams.core.events import events_of, numbered, reviews
+from streams.core.events import numbered, reviews
 from streams.core.ids import result_id
 from streams.core.limits import rivals_of
+from streams.core.memory import remember
+from streams.core.outcome import finish_receipt, line_results
 from streams.core.policy import LedgerPolicy
 from streams.core.precedence import Precedence
-from streams.core.qualifying import by_day, with_return, with_sale
 from streams.core.receipt import Points, Receipt
 from streams.core.redemption import Describe, attributes_of, redeem
 from streams.core.refusals import covered
-from streams.core.result import (
-    LineResult,
-    Refund,
-    Result,
-    RulePaid,
-    deferred,
-    refused,
-    result_bytes,
-)
-from streams.core.returns import Given, Piece, find, give_back
+from streams.core.result import Refund, Result, deferred, refused, result_bytes
+from streams.core.returns import Piece, Returns, find, give_back
 from streams.core.settled import Award, Draw, SettledLine, SettledReceipt
 from streams.core.tiers import tier_at
+
+
+class Rulebook(Struct, frozen=True):
+    """
+    What the programme and its campaigns say.
+
+    Attributes:
+        policy: The programme's, as of the sale.
+        rules: What campaigns pay, as of any sale.
+        budget_left: What each budget leaves this partition.
+        limits_of: Which limits printed discounts count in.
+        has_budget: Whether a printed discount counts in a budget.
+        describe: Attributes of a line's goods, for `spendable_on`.
+    """
+
+    policy: LedgerPolicy
+    rules: Rules
+    budget_left: BudgetLeft = unlimited
+    limits_of: LimitsOf = no_limits
+    has_budget: HasBudget = no_budget
+    describe: Describe = attributes_of
 
 
 class Settlement(Struct, frozen=True):
@@ -73,14 +83,9 @@ class Settlement(Struct, frozen=True):
 def settle_receipt(
     account: Account | None,
     receipt: Receipt,
+    rulebook: Rulebook,
     *,
-    policy: LedgerPolicy,
-    rules: Rules,
     originals: Mapping[str, SettledReceipt],
-    budget_left: BudgetLeft = unlimited,
-    limits_of: LimitsOf = no_limits,
-    has_budget: HasBudget = no_budget,
-    describe: Describe = attributes_of,
     origin: str | None = None,
     person: str | None = None,
     digest: str | None = None,
@@ -92,121 +97,89 @@ def settle_receipt(
     Args:
         account: Its account: of the originals, when it only returns; None without one.
         receipt: The document, or one owner's part of it.
-        policy: The programme's, as of the sale.
-        rules: What campaigns pay, as of any sale.
+        rulebook: What serves the sale.
         originals: The settled records of `returns.originals_of`, where there are.
-        budget_left: What each budget leaves this partition.
-        limits_of: Which limits printed discounts count in.
-        has_budget: Whether a printed discount counts in a budget.
-        describe: Attributes of a line's goods, for `spendable_on`.
         origin: The account that the receipt was keyed to, before merges.
         person: The person of a household.
         digest: Of the whole document, when *receipt* is a part.
         flags: Raised on the way here, such as IDENTITY_MISMATCH.
     """
+    policy = rulebook.policy
     digest = digest or receipt_digest(receipt)
     found = find(receipt, originals, account=account, policy=policy)
     if found.code == "ORIGINAL_UNKNOWN":
         return Settlement(account, deferred(receipt.id))
     if found.code is not None:
         return _refuse(account, receipt, found.code, digest)
-
-    known = dict(originals)
-    taken = discounts_taken(receipt, has_budget)
+    found = replace(found, flags=(*flags, *found.flags))
     if account is None:
-        settled = _settle_without_account(
-            receipt, found.pieces, flags=found.flags, known=known, policy=policy, digest=digest
-        )
-        return replace(settled, budgets=tuple(sorted(taken.items())))
-
+        return _settle_money(receipt, found, rulebook, originals=originals, digest=digest)
     book = Book(account, receipt.id, receipt.sold_at, policy, origin=origin, person=person)
-    book.flags += (*flags, *found.flags)
+    return _settle_on(book, receipt, found, rulebook, originals=originals, digest=digest)
+
+
+def _settle_on(
+    book: Book,
+    receipt: Receipt,
+    found: Returns,
+    rulebook: Rulebook,
+    *,
+    originals: Mapping[str, SettledReceipt],
+    digest: str,
+) -> Settlement:
+    """Book a receipt on an account."""
+    policy, known = rulebook.policy, dict(originals)
+    book.flags += found.flags
     book.expire()
     given = give_back(book, receipt, found.pieces, known)
-    clawed = claw(book, found.pieces, known, rules).lines
-    draws = redeem(book, receipt, describe)
-    lines = sold_lines(receipt, policy, draws)
-    after = _remember(book, receipt, lines, given, known)
-    tier = tier_at(_tier_basis(account, after, policy), receipt.sold_at, policy)
-    precedence = Precedence(book, receipt, known) if rivals_of(receipt, account, policy) else None
-    awards = _earn(
-        book, receipt, lines, tier=tier, rules=rules, budget_left=budget_left,
-        limits_of=limits_of, precedence=precedence,
-    )  # fmt: skip
+    clawed = claw(book, found.pieces, known, rulebook.rules).lines
+    draws = redeem(book, receipt, rulebook.describe)
+    lines = sold_lines(receipt, draws, rulebook)
+    after = remember(book, receipt, lines, back=given.nets, originals=known)
+    tier = tier_at(_tier_basis(book.account, after, policy), receipt.sold_at, policy)
+    late = bool(rivals_of(receipt, book.account, policy))
+    precedence = Precedence(book, receipt, known) if late else None
+    awards = _earn(book, receipt, lines, rulebook, tier=tier, precedence=precedence)
     book.expire(book.credited())
 
-    closed = by_day(book.close(after), policy)
-    by_line = _line_results(awards, draws, clawed, given.reinstated)
-    result = _result(book, closed, awards, by_line, given.refund, tier=tier)
+    by_line = line_results(awards, draws, clawed, given.reinstated)
+    closed, result = finish_receipt(
+        book, after, tier=tier, awards=awards, lines=by_line, refund=given.refund
+    )
     own = _settled(receipt, digest, result, lines=lines, awards=awards, book=book)
     changed = _changed(receipt, found.pieces) | (precedence.changed if precedence else {})
-    return Settlement(
-        closed,
-        result,
-        (*(known[each] for each in changed), own),
-        tuple(sorted((name, points) for name, points in (book.budgets | taken).items() if points)),
-    )
+    records = (*(known[each] for each in changed), own)
+    budgets = _budgets(book.budgets, lines, found.pieces, originals, policy)
+    return Settlement(closed, result, records, budgets)
 
 
-def _result(
-    book: Book,
-    closed: Account,
-    awards: tuple[Award, ...],
-    lines: tuple[LineResult, ...],
-    refund: Refund,
+def _settle_money(
+    receipt: Receipt,
+    found: Returns,
+    rulebook: Rulebook,
     *,
-    tier: str | None,
-) -> Result:
+    originals: Mapping[str, SettledReceipt],
+    digest: str,
+) -> Settlement:
+    """Book the money of a receipt that nobody's card came with."""
+    known = dict(originals)
+    given = give_back(None, receipt, found.pieces, known)
+    refused_lines = tuple("REDEEM_REFUSED" for line in receipt.sales if line.redeem)
+    lines = sold_lines(receipt, {}, rulebook)
     result = Result(
-        result_id=result_id(book.document, 1),
-        document=book.document,
+        result_id=result_id(receipt.id, 1),
+        document=receipt.id,
         kind="receipt",
         status="ok",
-        account=closed.id,
-        version=closed.version,
-        chain=closed.chain,
-        sold_at=book.at,
-        tier=tier,
-        tier_after=tier_at(closed, book.mark, book.policy),
-        rules=tuple(RulePaid(each.rule, each.version, each.points) for each in awards),
-        lines=lines,
-        refund=refund,
-        flags=tuple(book.flags),
-        entries=tuple(book.entries),
-        balances=balances(closed),
+        sold_at=receipt.sold_at,
+        refund=given.refund,
+        flags=(*found.flags, *refused_lines),
     )
-    events = events_of(
-        result, book.account, closed, book.policy, fresh=book.lots.fresh, notes=book.notes
-    )
-    return replace(result, events=events)
-
-
-def _changed(receipt: Receipt, pieces: tuple[Piece, ...]) -> dict[str, None]:
-    """Name the originals whose records change, in the order of mention."""
-    changed = dict.fromkeys(piece.original for piece in pieces)
-    return changed if receipt.void_of is None else changed | {receipt.void_of: None}
-
-
-def sold_lines(
-    receipt: Receipt, policy: LedgerPolicy, draws: Mapping[int, tuple[Draw, ...]]
-) -> tuple[SettledLine, ...]:
-    """Divide what was paid for each line into cash and gift card."""
-    paid = [line.amount - covered(line, policy) for line in receipt.sales]
-    gifts = spread(receipt.gift_card, paid) if receipt.gift_card else (0,) * len(paid)
-    return tuple(
-        SettledLine(
-            n=line.n,
-            sku=line.sku,
-            qty=line.qty,
-            list=line.amount if line.list is None else line.list,
-            amount=line.amount,
-            net=due - gift,
-            gift=gift,
-            draws=draws.get(line.n, ()),
-            campaigns=tuple(each.campaign for each in line.discounts),
-        )
-        for line, due, gift in zip(receipt.sales, paid, gifts, strict=True)
-    )
+    result = replace(result, events=numbered(reviews(result), result.result_id))
+    own = _settled(receipt, digest, result, lines=lines, awards=(), book=None)
+    records = (*(known[each] for each in _changed(receipt, found.pieces)), own)
+    budgets = _budgets({}, lines, found.pieces, originals, rulebook.policy)
+    return Settlement(None, result, records, budgets)
 
 
 def _refuse(account: Account | None, receipt: Receipt, code: str, digest: str) -> Settlement:
@@ -220,75 +193,53 @@ def refused_record(receipt: Receipt, result: Result, digest: str) -> SettledRece
     return SettledReceipt(receipt.id, digest, stored, ok=False, sold_at=receipt.sold_at)
 
 
-def _settle_without_account(
-    receipt: Receipt,
-    pieces: tuple[Piece, ...],
-    *,
-    flags: tuple[str, ...],
-    known: dict[str, SettledReceipt],
-    policy: LedgerPolicy,
-    digest: str,
-) -> Settlement:
-    """Book the money of a receipt that nobody's card came with."""
-    given = give_back(None, receipt, pieces, known)
-    refused_lines = tuple("REDEEM_REFUSED" for line in receipt.sales if line.redeem)
-    lines = sold_lines(receipt, policy, {})
-    result = Result(
-        result_id=result_id(receipt.id, 1),
-        document=receipt.id,
-        kind="receipt",
-        status="ok",
-        sold_at=receipt.sold_at,
-        refund=given.refund,
-        flags=(*flags, *refused_lines),
+def sold_lines(
+    receipt: Receipt, draws: Mapping[int, tuple[Draw, ...]], rulebook: Rulebook
+) -> tuple[SettledLine, ...]:
+    """Divide what was paid for each line into cash and gift card."""
+    paid = [line.amount - covered(line, rulebook.policy) for line in receipt.sales]
+    gifts = spread(receipt.gift_card, paid) if receipt.gift_card else (0,) * len(paid)
+    return tuple(
+        SettledLine(
+            n=line.n,
+            sku=line.sku,
+            qty=line.qty,
+            list=line.amount if line.list is None else line.list,
+            amount=line.amount,
+            net=due - gift,
+            gift=gift,
+            draws=draws.get(line.n, ()),
+            campaigns=tuple(each.campaign for each in line.discounts),
+            budgets=taken_of_budgets(line.discounts, receipt.sold_at, rulebook.has_budget)
+            if line.discounts
+            else (),
+        )
+        for line, due, gift in zip(receipt.sales, paid, gifts, strict=True)
     )
-    result = replace(result, events=numbered(reviews(result), result.result_id))
-    own = _settled(receipt, digest, result, lines=lines, awards=(), book=None)
-    changed = _changed(receipt, pieces)
-    return Settlement(None, result, (*(known[each] for each in changed), own))
 
 
-def _remember(
-    book: Book,
-    receipt: Receipt,
+def _changed(receipt: Receipt, pieces: tuple[Piece, ...]) -> dict[str, None]:
+    """Name the originals whose records change, in the order of mention."""
+    changed = dict.fromkeys(piece.original for piece in pieces)
+    return changed if receipt.void_of is None else changed | {receipt.void_of: None}
+
+
+def _budgets(
+    awarded: Mapping[str, Points],
     lines: tuple[SettledLine, ...],
-    given: Given,
-    known: Mapping[str, SettledReceipt],
-) -> Account:
-    """Note in the account what later tiers, searches and holds ask for."""
-    account, policy = book.account, book.policy
-    qualifying = account.qualifying
-    for name, net in given.nets.items():
-        original = known[name]
-        qualifying = with_return(
-            qualifying,
-            receipt=name,
-            sold_at=original.sold_at,
-            origin=original.origin or book.origin,
-            at=receipt.sold_at,
-            net=net,
-            zone=policy.zone,
-        )
-    recent, purchases = account.recent, account.purchases
-    if lines:
-        net = sum(each.net + each.gift if policy.gift_earns else each.net for each in lines)
-        qualifying = with_sale(
-            qualifying, receipt=receipt.id, sold_at=receipt.sold_at, net=net, origin=book.origin
-        )
-        oldest = book.mark - (policy.no_receipt_days + 2 * policy.max_late_days) * DAY_MS
-        recent = (
-            *(each for each in recent if each.sold_at >= oldest),
-            RecentSale(receipt.sold_at, receipt.id),
-        )
-        purchases += 1
-    holds = account.holds
-    if receipt.hold_id is not None:
-        oldest = book.mark - 2 * policy.max_late_days * DAY_MS
-        holds = (
-            *(each for each in holds if each.at >= oldest),
-            CommittedHold(receipt.hold_id, receipt.sold_at),
-        )
-    return replace(account, qualifying=qualifying, recent=recent, purchases=purchases, holds=holds)
+    pieces: tuple[Piece, ...],
+    originals: Mapping[str, SettledReceipt],
+    policy: LedgerPolicy,
+) -> tuple[tuple[str, Points], ...]:
+    """Sum what awards and printed discounts took of budgets, less what came back."""
+    taken = dict(awarded)
+    for line in lines:
+        for name, amount in line.budgets:
+            taken[name] = taken.get(name, 0) + amount
+    if pieces and policy.budget_on_return == "release":
+        for name, amount in given_back(pieces, originals).items():
+            taken[name] = taken.get(name, 0) - amount
+    return tuple(sorted((name, points) for name, points in taken.items() if points))
 
 
 def _tier_basis(before: Account, after: Account, policy: LedgerPolicy) -> Account:
@@ -301,11 +252,9 @@ def _earn(
     book: Book,
     receipt: Receipt,
     lines: tuple[SettledLine, ...],
+    rulebook: Rulebook,
     *,
     tier: str | None,
-    rules: Rules,
-    budget_left: BudgetLeft,
-    limits_of: LimitsOf,
     precedence: Precedence | None,
 ) -> tuple[Award, ...]:
     account = book.account
@@ -326,31 +275,12 @@ def _earn(
         store=receipt.store,
         channel=receipt.channel,
     )
-    count_discounts(book, receipt, facts, limits_of)
+    count_discounts(book, receipt, facts, rulebook.limits_of)
     nets = line_nets(lines, gift_earns=book.policy.gift_earns)
     return credit(
-        book, receipt, nets, rules=rules, facts=facts, budget_left=budget_left,
-        precedence=precedence,
+        book, receipt, nets, rules=rulebook.rules, facts=facts,
+        budget_left=rulebook.budget_left, precedence=precedence,
     )  # fmt: skip
-
-
-def _line_results(
-    awards: tuple[Award, ...],
-    draws: Mapping[int, tuple[Draw, ...]],
-    clawed: Mapping[int, Points],
-    reinstated: Mapping[int, Points],
-) -> tuple[LineResult, ...]:
-    """Sum by line what happened; lines that nothing happened to are left out."""
-    earned: dict[int, Points] = {}
-    for award in awards:
-        for n, share in award.shares:
-            earned[n] = earned.get(n, 0) + share
-    redeemed = {n: sum(each.points for each in drawn) for n, drawn in draws.items()}
-    back = {*clawed, *(n for n, points in reinstated.items() if points)}
-    return tuple(
-        LineResult(n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0))
-        for n in sorted({*earned, *redeemed, *back})
-    )
 
 
 def _settled(
@@ -383,4 +313,4 @@ def _settled(
     )
 
 
-__all__ = ["Refund", "Settlement", "refused_record", "settle_receipt", "sold_lines"]
+__all__ = ["Refund", "Rulebook", "Settlement", "refused_record", "settle_receipt", "sold_lines"]

@@ -66,7 +66,7 @@ from streams.core.routing import (
     visit,
 )
 from streams.core.settled import split_sale
-from streams.core.settlement import refused_record, settle_receipt
+from streams.core.settlement import Rulebook, refused_record, settle_receipt
 from streams.core.snapshot import Snapshot, snapshot
 from streams.core.status import StatusChange
 from streams.core.tiers import tier_at
@@ -254,13 +254,15 @@ class World:
         settlement = settle_receipt(
             account,
             taken,
-            policy=self.policy,
-            rules=self._rules_for(receipt, account),
+            Rulebook(
+                self.policy,
+                self._rules_for(receipt, account),
+                budget_left=self._left,
+                limits_of=self._limits_of,
+                has_budget=discount_budgets(self.index),
+                describe=self._describe,
+            ),
             originals=originals,
-            budget_left=self._left,
-            limits_of=self._limits_of,
-            has_budget=discount_budgets(self.index),
-            describe=self._describe,
             origin=keyed,
             person=part.owner.person,
             digest=part.digest,

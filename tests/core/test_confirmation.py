@@ -23,7 +23,7 @@ from streams.core.policy import ledger_policy
 from streams.core.programme import load_programme
 from streams.core.quote import finish, see
 from streams.core.receipt import LineDiscount, Receipt, RedeemRequest, SaleLine
-from streams.core.settlement import settle_receipt
+from streams.core.settlement import Rulebook, settle_receipt
 
 PROGRAMME = load_programme(
     {
@@ -183,10 +183,12 @@ def test_budgets_of_discounts_take_printed_amounts(account):
     settlement = settle_receipt(
         account,
         printed(sales=(HAT, ski)),
-        policy=ledger_policy({"currency": "bonus"}),
-        rules=no_rules,
+        Rulebook(
+            ledger_policy({"currency": "bonus"}),
+            no_rules,
+            has_budget=discount_budgets(CampaignIndex(PROGRAMME, [budgeted])),
+        ),
         originals={},
-        has_budget=discount_budgets(CampaignIndex(PROGRAMME, [budgeted])),
     )
     assert settlement.budgets == (("sale", 200),)
 
