@@ -33,6 +33,8 @@ class LineNet(Struct, frozen=True):
 
     Attributes:
         campaigns: Ids of the discount campaigns printed on the line.
+        claimable: False for a line that counts towards thresholds and earns nothing, where
+            a rule is asked again of the lines that it claimed.
     """
 
     n: int
@@ -43,6 +45,7 @@ class LineNet(Struct, frozen=True):
     amount: Money
     discounted: bool = False
     campaigns: tuple[str, ...] = ()
+    claimable: bool = True
 
 
 class Headroom(Struct, frozen=True):

@@ -86,11 +86,15 @@ def _due(book: Book, original: SettledReceipt, award: Award, rules: Rules) -> Po
 
 
 def _kept(book: Book, original: SettledReceipt, award: Award, rules: Rules) -> Points:
-    """Give what the rule would pay for what is kept of the lines that it claimed."""
+    """
+    Give what the rule would pay for what is kept of the lines that it claimed.
+
+    Other lines that are kept count towards its thresholds, as they did at the sale.
+    """
     claimed = {n for n, _ in award.shares}
     kept = []
     for line in original.lines:
-        if line.n not in claimed or line.returned == line.qty:
+        if line.returned == line.qty:
             continue
         base = line.net + line.gift if book.policy.gift_earns else line.net
         back = line.returned, line.qty
@@ -104,9 +108,10 @@ def _kept(book: Book, original: SettledReceipt, award: Award, rules: Rules) -> P
                 amount=line.amount - cum(line.amount, *back),
                 discounted=line.amount < line.list,
                 campaigns=line.campaigns,
+                claimable=line.n in claimed,
             )
         )
-    if not kept:
+    if not any(line.claimable for line in kept):
         return 0
     born = book.account.born
     facts = Facts(

@@ -120,7 +120,7 @@ class _Sale:
         self.bases = [line.amount if on_net else line.net for line in lines]
         earning_lines = discounted = 0
         for place, line in enumerate(lines):
-            if self.bases[place] > 0:
+            if self.bases[place] > 0 and line.claimable:
                 earning_lines |= 1 << place
             if line.discounted:
                 discounted |= 1 << place

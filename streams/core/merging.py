@@ -27,6 +27,7 @@ from streams.core.policy import LedgerPolicy
 from streams.core.postings import Entry
 from streams.core.receipt import EpochMs
 from streams.core.result import Result, refused
+from streams.core.status import forfeit
 
 
 class HandOver(Struct, frozen=True):
@@ -113,7 +114,7 @@ def merge_in(
     Take *payload* into *receiver*; again, it changes nothing and has no result.
 
     Points that waited in a blocked or provisional giver are released where the
-    receiver is open.
+    receiver is open; a receiver that is closed or erased forfeits all that comes.
     """
     if any(each.merge == payload.merge for each in receiver.joined):
         return receiver, None
@@ -127,11 +128,13 @@ def merge_in(
     for debt in payload.debts:
         key = (debt.currency, debt.origin)
         book.debts[key] = book.debts.get(key, 0) + debt.points
+    if book.final:
+        forfeit(book, payload.at)
     counters = _united(receiver.counters, payload.counters)
     after = replace(
         receiver,
         qualifying=(*receiver.qualifying, *payload.qualifying),
-        tier_floor=_higher(receiver.tier_floor, payload.tier_floor, policy),
+        tier_floor=_higher(receiver.tier_floor, payload.tier_floor, book.mark, policy),
         counters=counters,
         recent=(*receiver.recent, *payload.recent),
         holds=(*receiver.holds, *payload.holds),
@@ -289,14 +292,13 @@ def _united(ours: tuple[Counter, ...], theirs: tuple[Counter, ...]) -> tuple[Cou
 
 
 def _higher(
-    ours: TierFloor | None, theirs: TierFloor | None, policy: LedgerPolicy
+    ours: TierFloor | None, theirs: TierFloor | None, mark: EpochMs, policy: LedgerPolicy
 ) -> TierFloor | None:
-    """Keep the higher floor; of equals, the one that lasts longer."""
-    if ours is None or theirs is None:
-        return ours or theirs
+    """Keep the higher of the floors that last beyond *mark*; of equals, the longer one."""
     names = [] if policy.tier is None else [name for name, _ in policy.tier.levels]
 
-    def rank(floor: TierFloor) -> tuple[int, EpochMs]:
-        return (names.index(floor.tier) if floor.tier in names else -1), floor.until
+    def rank(floor: TierFloor) -> tuple[bool, int, EpochMs]:
+        level = names.index(floor.tier) if floor.tier in names else -1
+        return mark < floor.until, level, floor.until
 
-    return max(ours, theirs, key=rank)
+    return max((each for each in (ours, theirs) if each is not None), key=rank, default=None)

@@ -145,7 +145,9 @@ def _pay(
     rule = compiled.rule
     if rule.birthday and facts.birthday_year is None:
         return None
-    eligible = [line for line in lines if rule.sku is None or line.sku in rule.sku]
+    eligible = [
+        line for line in lines if line.claimable and (rule.sku is None or line.sku in rule.sku)
+    ]
     net = sum(line.net for line in eligible)
     if net <= 0:
         return None

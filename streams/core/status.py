@@ -48,14 +48,14 @@ def set_status(
     closed_at = account.closed_at
     if change.status in ("closed", "erased") and not final:
         closed_at = change.at
-        _forfeit(book, change.at)
+        forfeit(book, change.at)
     after = replace(account, status=change.status, closed_at=closed_at)
     if change.status == "erased":
         after = replace(after, born=None, attributes={}, offers=())
     return finish(book, after, kind="status")
 
 
-def _forfeit(book: Book, at: EpochMs) -> None:
+def forfeit(book: Book, at: EpochMs) -> None:
     """End every lot at *at*: pay debt from it, then forfeit the rest, in order of id."""
     for lot_id in book.lots.ids():
         lot = book.lots[lot_id]

@@ -668,3 +668,41 @@ def test_a_printed_discount_may_be_nothing():
     history = shop()
     line = SaleLine(1, "x", 1000, 500, 500, (LineDiscount("c", 1, 0),))
     assert history.receive(receipt("s", 0, line), "A").status == "ok"
+
+
+def test_a_merge_keeps_the_floor_that_lasts():
+    """The tier is at least that of both; a higher floor that is over counts for nothing."""
+    gold, silver = TierFloor("gold", START + DAY), TierFloor("silver", START + 9 * DAY)
+    for floors in ((gold, silver), (silver, gold)):
+        history = shop({"tier": {"levels": LEVELS}})
+        for name, floor in zip("AB", floors, strict=True):
+            history.accounts[name] = Account(name, tier_floor=floor)
+        history.merge("m", "A", "B", START + 2 * DAY)
+        assert history.results["m"].tier_after == "silver"
+
+
+def test_of_two_floors_that_last_a_merge_keeps_the_higher_then_the_longer():
+    """Whoever gives and whoever takes."""
+    gold, longer = TierFloor("gold", START + 5 * DAY), TierFloor("gold", START + 6 * DAY)
+    silver = TierFloor("silver", START + 9 * DAY)
+    for one, other, kept in ((gold, silver, gold), (gold, longer, longer), (None, gold, gold)):
+        for floors in ((one, other), (other, one)):
+            history = shop({"tier": {"levels": LEVELS}})
+            for name, floor in zip("AB", floors, strict=True):
+                history.accounts[name] = Account(name, tier_floor=floor)
+            history.merge("m", "A", "B", START + 2 * DAY)
+            assert history.account("B").tier_floor == kept
+
+
+def test_what_is_merged_into_a_closed_account_is_forfeited():
+    """Closing ended every lot, and none may come in by another door."""
+    history = shop()
+    sell(history, "a", 0, 1_000, account="A")
+    sell(history, "b", 0, 500, account="B")
+    history.set_status(StatusChange("c", "B", "closed", START + DAY))
+    history.merge("m", "A", "B", START + 2 * DAY)
+
+    kinds = [entry.kind for entry in history.results["m"].entries]
+    assert kinds == ["transfer", "forfeit"]
+    assert balance(history, "B") == (0, 0, 0, 0, 0)
+    assert all(lot.remaining == 0 for lot in history.account("B").lots)
