@@ -67,6 +67,8 @@ CAMPAIGNS = [
         "limits": {"campaign": {"amount": 100}, "when_short": "skip"},
     },
 ]
+LONG, LONG_QUOTES = 500_000, 100_000  # With as many receipts: more than a million in all.
+PARTS = 5
 NESTED: list = []
 for _ in range(200):
     NESTED = [NESTED]
@@ -228,12 +230,19 @@ def test_hundreds_of_spoilt_baskets_are_quoted_or_refused():
 
 
 def test_thousands_of_spoilt_documents_are_accepted_or_refused():
-    """The run of every day; its seed is the same."""
+    """The first look; its seed is the same."""
     fuzz(20170301, 4_000)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_tenth_of_the_long_run_of_documents(part):
+    """The run of every day, in parts that run beside each other; each has its seed."""
+    fuzz(20170302 + part, LONG // 10 // PARTS)
+    fuzz_quotes(20170302 + part, LONG_QUOTES // 10 // PARTS)
 
 
 @pytest.mark.soak
 def test_half_a_million_spoilt_documents_are_accepted_or_refused():
     """The long run takes a seed of the hour."""
-    fuzz(int(time.time()) // 3600, 500_000)
-    fuzz_quotes(int(time.time()) // 3600, 100_000)
+    fuzz(int(time.time()) // 3600, LONG)
+    fuzz_quotes(int(time.time()) // 3600, LONG_QUOTES)
