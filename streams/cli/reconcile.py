@@ -8,7 +8,8 @@ import typer
 from streams.cli import output
 from streams.cli.connection import codec, reading, settings
 from streams.cli.errors import FAILED
-from streams.reading.audit import Auditor, Check
+from streams.reading.audit import Auditor
+from streams.reading.checks import Check
 from streams.topics import Names
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")

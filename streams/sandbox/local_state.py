@@ -11,7 +11,7 @@ from pathlib import Path
 from rocksdict import AccessType, Options, Rdict
 
 from streams.engine import AppDeclaration, changelog_topic
-from streams.reading.audit import SHOWN, Check
+from streams.reading.checks import Check, checked
 from streams.reading.log import LogReader
 
 # Under names that start with NUL stands what the engine knows of a database itself.
@@ -55,11 +55,8 @@ def local_state_is_changelog(
                         here = kept.get(table, {})
                         rows += len(here)
                         problems += _differences(f"{name} {table}", here, logged)
-    return Check(
-        "local state is the fold of its changelogs",
-        not problems,
-        {"shards": shards, "rows": rows},
-        tuple(problems[:SHOWN]),
+    return checked(
+        "local state is the fold of its changelogs", {"shards": shards, "rows": rows}, problems
     )
 
 

@@ -38,14 +38,17 @@ class Screen:
 
         Gives a function that notes how far it is; its last word stands beside the step.
         """
-        began = time.monotonic()
+        began = written = time.monotonic()
         last = ""
 
         def note(text: str) -> None:
-            nonlocal last
+            nonlocal last, written
             last = text
             if status is not None:
                 status.update(f"{doing}: {text}")
+            elif time.monotonic() - written >= LINE_SECONDS:
+                written = time.monotonic()
+                self.say(f"  {doing}: {text}")
 
         status = self.console.status(doing) if self._live else None
         if status is None:
