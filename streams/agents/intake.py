@@ -1,7 +1,8 @@
 """Intake: what tills and the CRM send becomes routes and commands, without personal data.
 
 Reads `receipts` and `members`; keeps nothing.  A record that can't be read is a dead
-letter; one whose receipt id can be read is answered MALFORMED besides.
+letter; one whose receipt id can be read is answered MALFORMED besides.  A document that its
+channel may not send is answered SOURCE_FORBIDDEN and goes no further.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from streams.agents.terms import PROGRAMMES, Terms
 from streams.core.digest import receipt_digest
 from streams.core.ids import derived, result_id
 from streams.core.ownership import home
-from streams.core.refusals import form_refusal
+from streams.core.refusals import form_refusal, source_refusal
 from streams.core.result import Result
 from streams.engine import Batch, Record
 from streams.identifiers import Digester
@@ -45,38 +46,38 @@ class IntakeStage:
             except (CodecError, MalformedError) as error:
                 self._out.letter(batch, record, error)
                 if record.topic == self._out.names.receipts:
-                    _answer_malformed(self._out, batch, record, error)
+                    document = getattr(error, "document", None)
+                    if document is not None:
+                        self._turn_away(batch, record, document, "MALFORMED")
 
     def _take_receipt(self, batch: Batch, record: Record) -> None:
         receipt = receipt_from(
             self._out.codec, record.value, accepted_at=record.timestamp, digester=self._digester
         )
         policy = self._terms.policy(batch, receipt.sold_at)
+        forbidden = source_refusal(receipt, policy)
+        if forbidden is not None:
+            self._turn_away(batch, record, receipt.id, forbidden)
+            return
         body = RoutedReceipt(receipt, receipt_digest(receipt), form_refusal(receipt, policy))
         message: Message[RouteBody] = Message(receipt.id, receipt.sold_at, body, source_of(record))
         self._out.route(batch, receipt.id, message)
+
+    def _turn_away(self, batch: Batch, record: Record, document: str, code: str) -> None:
+        """
+        Answer a document that goes no further.
+
+        The result's id holds the digest of the bytes: a sound document under the same id
+        must be free to get the id of a final result.
+        """
+        digest = sha256(record.value or b"").hexdigest()
+        result = Result(result_id(document, digest), document, "receipt", "refused", code)
+        self._out.bonus(batch, result, source=source_of(record))
 
     def _take_member(self, batch: Batch, record: Record) -> None:
         event = member_from(self._out.codec, record.value, digester=self._digester)
         for key, message in member_commands(event, source_of(record)):
             self._out.command(batch, key, message)
-
-
-def _answer_malformed(
-    out: Outbox, batch: Batch, record: Record, error: CodecError | MalformedError
-) -> None:
-    """
-    Answer a document whose id is all that could be read.
-
-    The result's id holds the digest of the bytes: a sound document under the same id
-    must be free to get the id of a final result.
-    """
-    document = getattr(error, "document", None)
-    if document is None:
-        return
-    digest = sha256(record.value or b"").hexdigest()
-    result = Result(result_id(document, digest), document, "receipt", "refused", "MALFORMED")
-    out.bonus(batch, result, source=source_of(record))
 
 
 def member_commands(

@@ -23,7 +23,7 @@ from streams.core.passing_time import tick
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import EpochMs, Points, Receipt
 from streams.core.redemption import Describe, attributes_of
-from streams.core.refusals import form_refusal
+from streams.core.refusals import form_refusal, source_refusal
 from streams.core.result import Kind, Result, conflict, deferred, refused, result_from
 from streams.core.returns import gather
 from streams.core.settled import SettledReceipt
@@ -103,6 +103,9 @@ class History:
 
     def receive(self, receipt: Receipt, account: str | None, person: str | None = None) -> Response:
         """Take a receipt whose member is *account*, or nobody."""
+        forbidden = source_refusal(receipt, self.policy)
+        if forbidden is not None:
+            return Response(receipt.id, "refused", forbidden)
         # Whose it is stands for the identifiers, which are a part of what the till says.
         digest = document_digest([account, person, receipt_digest(receipt)])
         repeated = self._repeated(receipt.id, digest, "receipt")

@@ -8,7 +8,6 @@ from msgspec.structs import replace
 from streams.core.account import Account
 from streams.core.book import Book
 from streams.core.ids import tick_id
-from streams.core.lots import end_of
 from streams.core.outcome import finish
 from streams.core.policy import LedgerPolicy
 from streams.core.receipt import EpochMs
@@ -35,14 +34,3 @@ def tick(
     if not book.entries:
         return replace(account, mark=book.mark), None
     return finish(book, account, kind="tick")
-
-
-def due_at(account: Account) -> EpochMs | None:
-    """Give the instant at which a tick would next post something, or None."""
-    return min((end_of(lot) for lot in account.lots if lot.remaining and _ends(lot)), default=None)
-
-
-def _ends(lot: object) -> bool:
-    return (
-        getattr(lot, "expires_at", None) is not None or getattr(lot, "closed_at", None) is not None
-    )

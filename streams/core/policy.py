@@ -23,6 +23,7 @@ DAYS_MOST = 36_600  # A hundred years; beyond it a date leaves the calendar.
 
 
 UnknownMember = Literal["hold", "park", "anonymous"]
+DocumentKind = Literal["sale", "return", "exchange", "void"]
 
 
 class PolicyError(ValueError):
@@ -91,6 +92,8 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
             account of its own holds what it earns, it waits, or it is nobody's.
         offline_unknown: What a store that is offline gives a member it can't find.
         store_float: Minor units that it may redeem for them, where it may.
+        sources: Which kinds of documents a channel may send; one that is not named may send
+            none.  None lets every channel send all.
         classes: The spending order.
     """
 
@@ -118,6 +121,7 @@ class LedgerPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     offline_unknown: Literal["earn_only", "store_float"] = "earn_only"
     store_float: Money = 0
     tier: TierPolicy | None = None
+    sources: dict[str, tuple[DocumentKind, ...]] | None = None
     classes: tuple[str, ...] = ("specific", "birthday", "regular")
 
 

@@ -92,6 +92,7 @@ LEDGER = Record(
         "limit_first": Word(("log", "event")),
         "surplus_expiry": EXPIRY,
         "tier": TIER,
+        "sources": Table(NAME, Listing(Word(("sale", "return", "exchange", "void")), 0, 4)),
         "classes": Listing(NAME, 1, 10),
     }
 )

@@ -6,7 +6,7 @@ leaves the mark.
 """
 
 from streams.core.calendar import DAY_MS, LATEST, MINUTE_MS
-from streams.core.policy import LedgerPolicy
+from streams.core.policy import DocumentKind, LedgerPolicy
 from streams.core.receipt import Receipt, ReturnLine, SaleLine
 
 LARGEST = 10**15  # Sums of thousands of such amounts still fit a signed 64-bit integer's digits.
@@ -30,6 +30,27 @@ RECEIPT_CODES = (
 )
 ADJUSTMENT_CODES = ("VALUE_RANGE", "ACTOR_REQUIRED", "APPROVAL_REQUIRED", "INSUFFICIENT")
 MEMBER_CODES = ("MERGE_SELF", "NOT_MERGED", "STATUS_FINAL")
+
+
+def source_refusal(receipt: Receipt, policy: LedgerPolicy) -> str | None:
+    """
+    Give SOURCE_FORBIDDEN where the channel of *receipt* may not send such a document.
+
+    It is asked before the id is looked up: whoever may not send a document can't use up
+    the id of one either.
+    """
+    if policy.sources is None or kind_of(receipt) in policy.sources.get(receipt.channel, ()):
+        return None
+    return "SOURCE_FORBIDDEN"
+
+
+def kind_of(receipt: Receipt) -> DocumentKind:
+    """Tell what *receipt* is by what it holds."""
+    if receipt.void_of is not None:
+        return "void"
+    if receipt.returns:
+        return "exchange" if receipt.sales else "return"
+    return "sale"
 
 
 def form_refusal(receipt: Receipt, policy: LedgerPolicy) -> str | None:

@@ -47,7 +47,7 @@ from streams.core.programme import Programme, policy_of
 from streams.core.quote import Case, Quote, see
 from streams.core.receipt import Attribute, EpochMs, Identifier, Points, Receipt, SaleLine
 from streams.core.redemption import attributes_of
-from streams.core.refusals import form_refusal
+from streams.core.refusals import form_refusal, source_refusal
 from streams.core.result import Result, conflict, deferred, refused, result_from
 from streams.core.returns import gather
 from streams.core.routing import (
@@ -185,9 +185,11 @@ class World:
         try:
             receipt = self.read(plain, accepted_at)
         except MalformedError:
-            document = str(plain["id"])
-            result = Result(result_id(document, 1), document, "receipt", "refused", "MALFORMED")
-            self._answer(document, result)
+            self._turn_away(str(plain["id"]), "MALFORMED")
+            return
+        forbidden = source_refusal(receipt, self.policy)
+        if forbidden is not None:
+            self._turn_away(receipt.id, forbidden)
             return
         if held_at is not None:
             receipt = replace(receipt, held_at=held_at)
@@ -202,6 +204,10 @@ class World:
             unknown=lambda: self.policy.unknown_member,
         )
         self._apply(receipt.id, step)
+
+    def _turn_away(self, document: str, code: str) -> None:
+        """Answer what intake refuses: the registry never sees it."""
+        self._answer(document, Result(result_id(document, 1), document, "receipt", "refused", code))
 
     def read(self, plain: Mapping[str, Any], accepted_at: EpochMs) -> Receipt:
         """
