@@ -66,6 +66,7 @@ class Facts(Struct, frozen=True):
         born: Month and day of birth, and since when known (epoch ms), or None.
         attributes: Other member attributes (segments, purchases…), typed.
         purchases: Receipts with a sale settled before this one.
+        codes: Coupons presented, as tills read them.
     """
 
     account: str | None

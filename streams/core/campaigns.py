@@ -49,6 +49,7 @@ TITLE = Either(
 )
 CLOCK = Text("a time of day like 22:00", r"[0-2][0-9]:[0-5][0-9]", 5)
 MONTH_DAY = Text("a month and day like 03-01", r"[0-9]{2}-[0-9]{2}", 5)
+COUPON = Text("a coupon code without blanks", r"\S+", 64)
 PIECES_MOST = 100
 TERM = Whole("count", 0, 100_000)
 LONG_TERM = Whole("count", 1, 36_500)
@@ -178,6 +179,7 @@ COMMON: dict[str, Shape] = {
     "where": ConditionShape("where"),
     "goods": ConditionShape("goods"),
     "needs": Word(("code", "offer")),
+    "codes": Listing(COUPON, 1, 1000),
     "basket": BASKET,
     "gives": EFFECT,
     "base": Word(("running", "list")),
@@ -354,6 +356,7 @@ class Campaign(Struct, frozen=True):
         valid_from: None is always.
         titles: Text by language; "" is the text without language.
         needs: `code` (presented coupon), `offer` (issued to this member) or None.
+        codes: What tills read on its coupon; empty is the campaign's id.
         kind: `discount` or `accrual`, told by *gives*.
         base: What discounts count from; accrual counts from the earning base.
         lane_index: Position among the written lanes, accrual lanes after all discount lanes.
@@ -375,6 +378,7 @@ class Campaign(Struct, frozen=True):
     where: Condition = TRUE
     goods: Condition = TRUE
     needs: Literal["code", "offer"] | None = None
+    codes: tuple[str, ...] = ()
     basket: Basket = Basket()
     base: Literal["running", "list"] = "running"
     priority: int = 0
@@ -431,6 +435,7 @@ def load_campaign(document: Mapping[str, Any], programme: Programme) -> Campaign
         who=conditions.parse(document.get("who"), "who"),
         where=conditions.parse(document.get("where"), "where"),
         goods=conditions.parse(document.get("goods"), "goods"),
+        codes=tuple(document.get("codes", ())),
         basket=_basket(document.get("basket", {})),
         tags=frozenset(document.get("tags", ())),
         not_with=frozenset(document.get("not_with", ())),
@@ -547,6 +552,8 @@ def _faults(document: Mapping[str, Any], programme: Programme) -> list[Fault]:
         found += moment_fault(document, moment, zone)
     if not found:
         found += _runs_faults(document.get("runs", {}), zone)
+    if "codes" in document and document.get("needs") != "code":
+        found.append(Fault(("codes",), "codes are those of a coupon; write needs: code"))
     found += _set_faults(document)
     found += _lot_faults(document.get("lot", {}).get("valid", {}))
     periods = [each["per"] for each in document.get("limits", {}).get("member", ())]

@@ -83,9 +83,8 @@ class Earning:
             facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
         ) -> tuple[Accrual, ...]:
             goods = _goods(lines, product)
-            matches = self.index.matches(
-                _occasion(self.programme, facts, goods, at, store), "accrual"
-            )
+            occasion = _occasion(self, facts, goods, at, store)
+            matches = self.index.matches(occasion, "accrual")
             if not matches:
                 return ()
             return _Sale(self, facts, lines, at, room).accruals(matches)
@@ -234,7 +233,7 @@ def _goods(lines: Sequence[LineNet], product: Describe) -> tuple[GoodsLine, ...]
 
 
 def _occasion(
-    programme: Programme,
+    earning: Earning,
     facts: Facts,
     goods: tuple[GoodsLine, ...],
     at: EpochMs,
@@ -245,7 +244,7 @@ def _occasion(
         member = member_attributes(
             facts.attributes,
             at=at,
-            zone=programme.zoneinfo,
+            zone=earning.programme.zoneinfo,
             tier=facts.tier,
             born=facts.born,
             born_known_at=facts.born_known,
@@ -256,7 +255,9 @@ def _occasion(
         goods,
         store,
         member,
-        frozenset(facts.codes),
+        frozenset(earning.index.presented(facts.codes, at).values())
+        if facts.codes
+        else frozenset(),
         frozenset(facts.offers),
         facts.channel,
         facts.payments,

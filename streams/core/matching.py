@@ -503,6 +503,10 @@ class CampaignIndex:
         places = range(size)
         self._code = mask_of((at for at in places if own[at].needs == "code"), size)
         self._offer = mask_of((at for at in places if own[at].needs == "offer"), size)
+        self._coupons: dict[str, list[int]] = {}
+        for at in bits(self._code):
+            for code in own[at].codes or (own[at].campaign,):
+                self._coupons.setdefault(code, []).append(at)
         self._kinds = {
             kind: mask_of((at for at in places if own[at].kind == kind), size)
             for kind in ("discount", "accrual")
@@ -523,6 +527,21 @@ class CampaignIndex:
         """Find the version of the campaign *name* that serves *at*, running or not."""
         serving = self._versions.get(name, 0) & self._times.serving(at)
         return self.campaigns[serving.bit_length() - 1] if serving else None
+
+    def presented(self, codes: Iterable[str], at: EpochMs) -> dict[str, str]:
+        """
+        Give the campaign of each coupon among *codes*; other codes are left out.
+
+        Of several campaigns with one code, the first by id has it.
+        """
+        found = {}
+        for code in codes:
+            serving = self._times.serving(at)
+            places = (place for place in self._coupons.get(code, ()) if serving >> place & 1)
+            first = next(places, None)
+            if first is not None:
+                found[code] = self.campaigns[first].campaign
+        return found
 
     def matches(
         self, occasion: Occasion, kind: Literal["discount", "accrual"] | None = None

@@ -4,7 +4,7 @@ Three readers walk these shapes: `document` converts what is written, `comparing
 what differs, and `publishing` writes the JSON Schema.
 """
 
-from streams.core.campaigns import LOT
+from streams.core.campaigns import COUPON, LOT
 from streams.core.grammar import (
     LARGEST,
     ConditionShape,
@@ -166,7 +166,7 @@ TILL: dict[str, Shape] = {
     "shows": Record(CARDS),
     "store": NAME,
     "channel": NAME,
-    "codes": Listing(CAMPAIGN_ID, 0),
+    "codes": Listing(COUPON, 0),
     "gift_card": MONEY,
     "paid_by": Listing(NAME, 0),
 }

@@ -330,13 +330,19 @@ class Player:
             "place": dict(self.world.store(fields.get("store", "store"))),
             "channel": fields.get("channel", "store"),
             "payments": fields.get("paid_by", []),
-            "codes": {code: code for code in fields.get("codes", [])},
+            "codes": self._coupons(fields),
             "redeem": fields.get("redeem", 0),
             "non_earning_tender": fields.get("gift_card", 0),
             "lines": lines,
         }
         basket = load_basket(document, self.programme.zoneinfo)
         return self.world.see(basket, account, beside=beside)
+
+    def _coupons(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Name the campaign of each code; one that is nobody's stands for itself."""
+        codes = fields.get("codes", [])
+        at = self.instant(str(fields["at"]))
+        return {code: code for code in codes} | self.world.index.presented(codes, at)
 
     def _hold(self, step: Step) -> str | None:
         fields, at = step.fields, self.at(step)
