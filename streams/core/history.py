@@ -1,8 +1,9 @@
 """A whole programme in memory: documents fed in order through the core.
 
 It is the simplest faithful form of what the route and settle stages do with
-tables and topics: one result a document, the same again for the same again,
-returns parked until their sale is known, merged accounts followed.  The worked
+tables and topics: one result a document, or one a part where its returns are of several
+owners, the same again for the same again, returns parked until their sale is known, merged
+accounts followed.  The worked
 examples, the scenarios and the models in tests run on it.
 """
 
@@ -26,7 +27,8 @@ from streams.core.redemption import Describe, attributes_of
 from streams.core.refusals import form_refusal, source_refusal
 from streams.core.result import Kind, Result, conflict, deferred, refused, result_from
 from streams.core.returns import gather
-from streams.core.settled import SettledReceipt
+from streams.core.routing import Owner, Part, Visit, originals_of, parts_of
+from streams.core.settled import SettledReceipt, split_sale
 from streams.core.settlement import Rulebook, Settlement, refused_record, settle_receipt
 from streams.core.status import StatusChange, set_status
 
@@ -61,6 +63,7 @@ class History:
         results: The final or, while there is none, the deferred result of each document.
         tick_results: Of the ticks that posted something, which are no documents.
         parked: In order of arrival.
+        split: Answers to documents that were settled in parts; the parts have the results.
         taken: Points taken of each budget.
     """
 
@@ -84,6 +87,7 @@ class History:
         self.tick_results: list[Result] = []
         self.digests: dict[str, str] = {}
         self.parked: list[Parked] = []
+        self.split: dict[str, Response] = {}
         self.taken: dict[str, Points] = {}
 
     # --- Accounts ---------------------------------------------------------------
@@ -118,17 +122,41 @@ class History:
             self.settled[receipt.id] = refused_record(receipt, result, digest)
             self.results[receipt.id] = result
             return _response(result)
-        result = self._settle(Parked(receipt, account, digest, person))
-        response = _response(result)
+        response = self._settle(Parked(receipt, account, digest, person))
         self._wake(receipt.id)
         return response
 
-    def _settle(self, parked: Parked) -> Result:
-        """Settle a document, or park it; keep and give its result."""
+    def _settle(self, parked: Parked) -> Response:
+        """Settle a document, in parts where it gives back from several owners, or park it."""
         receipt = parked.receipt
-        keyed = parked.account
-        owner = self._owner(receipt, keyed)
-        account = None if owner is None else self.account(owner)
+        named = originals_of(receipt)
+        if not all(each in self.settled and self.settled[each].ok for each in named):
+            self.parked.append(parked)
+            self.results[receipt.id] = deferred(receipt.id)
+            return _response(self.results[receipt.id])
+        own = self._route(receipt.id, parked.account, parked.person)
+        owners = tuple((each, self._owner(each)) for each in named)
+        parts = parts_of(Visit(receipt, parked.digest, own, (), owners))
+        results = [self._settle_part(part, own) for part in parts]
+        if len(parts) == 1:
+            return _response(results[0])
+        # What waited as one document is answered in parts, and not under its own id.
+        self.results.pop(receipt.id, None)
+        failed = next((each for each in results if each.status != "ok"), results[0])
+        self.split[receipt.id] = Response(receipt.id, failed.status, failed.code)
+        return self.split[receipt.id]
+
+    def _settle_part(self, part: Part, own: Owner) -> Result:
+        """
+        Settle one owner's part of a document, or the whole; keep and give its result.
+
+        What is sold, and what comes back without a receipt, is *own*'s also where another
+        account of the same holder sold what else comes back.
+        """
+        receipt = part.receipt
+        anew = receipt.sales or any(line.of is None for line in receipt.returns)
+        owner = own if anew else part.owner
+        account = None if owner.account is None else self.account(owner.account)
         seen, originals = gather(receipt, account, self.policy, self.settled.get)
         settlement = settle_receipt(
             account,
@@ -141,24 +169,28 @@ class History:
                 describe=self.describe,
             ),
             originals=originals,
-            origin=owner,
-            person=parked.person,
-            digest=parked.digest,
+            origin=owner.account,
+            person=owner.person,
+            digest=part.digest,
         )
         self.results[receipt.id] = settlement.result
-        if settlement.result.status == "deferred":
-            self.parked.append(parked)
         self._keep(settlement)
+        record = self.settled[receipt.id]
+        if receipt.id != part.document and record.lines:
+            self.settled[part.document] = split_sale(record, part.document)
         return settlement.result
 
-    def _owner(self, receipt: Receipt, keyed: str | None) -> str | None:
-        """Give the account of a document: that of its originals where it only returns."""
-        named = [line.of.receipt for line in receipt.returns if line.of is not None]
-        named += [receipt.void_of] if receipt.void_of is not None else []
-        known = [self.settled[each] for each in named if each in self.settled]
-        if receipt.sales or not known or any(line.of is None for line in receipt.returns):
-            return keyed
-        return known[0].origin
+    def _owner(self, original: str) -> Owner:
+        """Give whose the goods of a settled receipt were; of a split one, of its sale."""
+        record = self.settled[original]
+        if record.sold_as is not None:
+            record = self.settled[record.sold_as]
+        return self._route(original, record.origin, record.person)
+
+    def _route(self, document: str, account: str | None, person: str | None) -> Owner:
+        """Key a document by who holds the points of *account*, or by itself without one."""
+        key = document if account is None else self.holder(account)
+        return Owner(key, account, person)
 
     def _keep(self, settlement: Settlement) -> None:
         if settlement.account is not None and settlement.result.status == "ok":
@@ -287,6 +319,8 @@ class History:
             return None
         if known != digest:
             return _response(conflict(document, digest, kind=kind))
+        if document in self.split:
+            return self.split[document]
         record = self.settled.get(document)
         if record is not None:
             return _response(result_from(record.result))

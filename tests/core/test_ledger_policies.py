@@ -706,3 +706,52 @@ def test_what_is_merged_into_a_closed_account_is_forfeited():
     assert kinds == ["transfer", "forfeit"]
     assert balance(history, "B") == (0, 0, 0, 0, 0)
     assert all(lot.remaining == 0 for lot in history.account("B").lots)
+
+
+def test_goods_of_several_owners_come_back_in_parts():
+    """Each part is booked on whose the goods were; what is sold is of whom the card names."""
+    history = shop()
+    sell(history, "a", 0, 1_000, account="A")
+    sell(history, "b", 0, 2_000, account="B")
+    sell(history, "n", 0, 3_000, account=None)
+    lines = [ReturnLine(n, "x", 1000, Original(name, 1)) for n, name in enumerate("abn", 1)]
+    document = receipt("x", 1, *lines, SaleLine(4, "y", 1000, 500))
+    assert history.receive(document, "B").status == "ok"
+
+    results = [history.results[f"x#{k}"] for k in (1, 2, 3)]
+    assert [each.account for each in results] == ["A", "B", None]
+    assert [each.refund.money for each in results] == [1_000, 2_000, 3_000]
+    assert (balance(history, "A")[0], balance(history, "B")[0]) == (0, 5)
+    assert history.receive(document, "B").status == "ok"
+    assert history.receive(document, "A").code == "CONFLICT"
+    assert "x" not in history.results
+    # The paper names the document; its goods are of the part that sold them.
+    history.receive(receipt("y", 2, ReturnLine(1, "y", 1000, Original("x", 4))), None)
+    assert (history.results["y"].account, balance(history, "B")[0]) == ("B", 0)
+
+
+def test_a_part_that_is_refused_leaves_the_others():
+    """Parts are atomic, and apart; the document's answer is the first that was refused."""
+    history = shop()
+    sell(history, "a", 0, 1_000, account="A")
+    sell(history, "b", 0, 2_000, account="B")
+    lines = [ReturnLine(n, "x", qty, Original(name, 1)) for n, name, qty in
+             ((1, "a", 1000), (2, "b", 1001))]  # fmt: skip
+    assert history.receive(receipt("x", 1, *lines), None).code == "RETURN_EXCEEDS"
+    assert (history.results["x#1"].status, history.results["x#2"].status) == ("ok", "refused")
+    assert (balance(history, "A")[0], balance(history, "B")[0]) == (0, 20)
+
+
+def test_a_document_of_several_owners_waits_as_one():
+    """For the last of its originals; then it is settled in parts."""
+    history = shop()
+    sell(history, "a", 0, 1_000, account="A")
+    lines = [ReturnLine(n, "x", 1000, Original(name, 1)) for n, name in enumerate("ab", 1)]
+    assert history.receive(receipt("x", 1, *lines), "A").status == "deferred"
+    assert balance(history, "A")[0] == 10
+    sell(history, "b", 0, 2_000, account="B", late=2)
+    assert {each: history.results[each].status for each in ("x#1", "x#2")} == {
+        "x#1": "ok", "x#2": "ok",
+    }  # fmt: skip
+    assert not history.parked
+    assert (balance(history, "A")[0], balance(history, "B")[0]) == (0, 0)
