@@ -46,6 +46,10 @@ class Table(Struct, Generic[Value], frozen=True):
         """Set *key* to *value* when the batch commits."""
         batch.put(self.name, key.encode(), self.write(value))
 
+    def delete(self, batch: Batch, key: str) -> None:
+        """Keep nothing under *key* when the batch commits."""
+        batch.put(self.name, key.encode(), None)
+
 
 def _packed(name: str, kind: type[Value]) -> Table[Value]:
     encoder = msgspec.msgpack.Encoder()

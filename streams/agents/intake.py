@@ -95,10 +95,18 @@ def member_commands(
         name = derived("C", event.id, "give up", replaced.digest)
         yield home(replaced.digest), Message(name, event.at, gone, source)
     for named in event.identifiers:
-        wanted = Claim(named.digest, event.account, event.facts.person)
-        name = derived("C", event.id, "claim", named.digest)
-        yield home(named.digest), Message(name, event.at, wanted, source)
+        yield home(named.digest), _of_identifier(event, named.digest, source)
     if event.status is not None:
         change = StatusChange(event.status, event.actor, event.reason)
         name = derived("C", event.id, "status")
         yield event.account, Message(name, event.at, change, source)
+
+
+def _of_identifier(event: MemberEvent, digest: str, source: Source) -> Message[CommandBody]:
+    """Claim an identifier that a member event names, or let an erasure forget it."""
+    if event.status == "erased":
+        name = derived("C", event.id, "erase", digest)
+        gone = StatusChange("erased", event.actor, event.reason)
+        return Message(name, event.at, gone, source, (event.account,))
+    wanted = Claim(digest, event.account, event.facts.person)
+    return Message(derived("C", event.id, "claim", digest), event.at, wanted, source)

@@ -4,12 +4,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from streams.agents.desk import Case, Desk, Handlers
+from streams.agents.desk import Case, Command, Desk, Handlers
 from streams.agents.merging import Merging
+from streams.core.ids import derived
 from streams.core.ownership import Ownership, claim, give_up
 from streams.core.result import refused
 from streams.tables import OWNERS
 from streams.wire import messages
+from streams.wire.envelopes import Message
 
 
 class Members:
@@ -56,8 +58,17 @@ class Members:
         if claimed.ownership != before:
             OWNERS.put(case.batch, wanted.digest, claimed.ownership)
             self._desk.out.resolution(case.batch, claimed.ownership)
+            self._answer(case, wanted, first=claimed.first)
         if claimed.first:
             self._merging.merge_into(case, wanted.account)
+
+    def _answer(self, case: Case, wanted: messages.Claim, *, first: bool) -> None:
+        """Tell the account that a digest names it now."""
+        command = case.command
+        name = derived("C", command.id, "granted")
+        granted = messages.ClaimAnswer(wanted.digest, command.id, first=first)
+        answer: Command = Message(name, command.at, granted, case.source)
+        self._desk.out.command(case.batch, wanted.account, answer)
 
     def _give_up(self, case: Case) -> None:
         body = case.command.body

@@ -23,7 +23,12 @@ class Merging:
     def _merge(self, case: Case) -> None:
         body = case.command.body
         assert isinstance(body, messages.Merge)
-        self.merge_into(case, body.into)
+        survivor = self._desk.account(case.key).merged_into
+        if survivor is None or survivor == body.into:
+            self.merge_into(case, body.into)
+        else:
+            # Its points are elsewhere by now, and it is they that move.
+            self._desk.pass_on(case, survivor)
 
     def merge_into(self, case: Case, into: str) -> None:
         """Make the account addressed a pointer to *into*, and hand over what it has."""
@@ -37,7 +42,8 @@ class Merging:
                 self._desk.answer(case, payload)
             return
         self._desk.accounts.put(pointer)
-        if giver.version:
+        # A survivor has to know whose identifiers came with it; a home account has none.
+        if giver.version or giver.identifiers:
             self._desk.out.account(case.batch, snapshot(pointer, policy), source=case.source)
             handed: Command = Message(case.command.id, case.command.at, payload, case.source)
             self._desk.out.command(case.batch, into, handed)

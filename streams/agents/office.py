@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 
 from streams.agents.desk import Case, Desk, Handlers
+from streams.agents.erasure import Erasure
 from streams.core import adjustments, status
 from streams.core.account import Account
 from streams.core.accrual import LotTerms
@@ -24,12 +25,17 @@ from streams.wire.errors import MalformedError
 class Office:
     """The handlers of adjustments and changes of status."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, erasure: Erasure) -> None:
         self._desk = desk
+        self._erasure = erasure
         self.handlers: Handlers = {
-            messages.StatusChange: partial(self._document, decide=self._status),
+            messages.StatusChange: self._change,
             messages.Adjustment: partial(self._document, decide=self._adjust),
         }
+
+    def _change(self, case: Case) -> None:
+        if not self._erasure.takes(case):
+            self._document(case, decide=self._status)
 
     def _document(
         self,
@@ -70,7 +76,10 @@ class Office:
             },
             status.StatusChange,
         )
-        return status.set_status(account, change, policy=policy)
+        after, result = status.set_status(account, change, policy=policy)
+        if change.status == "erased" and result.status == "ok":
+            self._erasure.spread(case, account)
+        return after, result
 
     def _adjust(self, case: Case, account: Account, policy: LedgerPolicy) -> tuple[Account, Result]:
         body = case.command.body

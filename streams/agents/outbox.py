@@ -91,6 +91,10 @@ class Outbox:
         value = resolution_bytes(self.codec, ownership)
         batch.emit(self.names.resolutions, ownership.digest.encode(), value)
 
+    def no_resolution(self, batch: Batch, digest: str) -> None:
+        """Publish that nobody has ever owned a digest: what was published of it goes."""
+        batch.emit(self.names.resolutions, digest.encode(), None)
+
     def notification(self, batch: Batch, notification: Notification, *, source: Source) -> None:
         """Publish something to tell a member."""
         headers = event_headers(

@@ -7,6 +7,7 @@ command for an account that has been merged is passed on under its own id.
 
 from schemas.codec import CodecError
 from streams.agents.desk import REFERENCES, Case, Desk, Handlers
+from streams.agents.erasure import Erasure
 from streams.agents.members import Members
 from streams.agents.merging import Merging
 from streams.agents.office import Office, terms_of
@@ -30,12 +31,13 @@ class SettleStage:
     def __init__(self, out: Outbox, terms: Terms) -> None:
         self._out = out
         self._desk = desk = Desk(out, terms)
-        merging = Merging(desk)
+        merging, erasure = Merging(desk), Erasure(desk)
         self._handlers: Handlers = {
             **Receipts(desk).handlers,
             **Members(desk, merging).handlers,
             **merging.handlers,
-            **Office(desk).handlers,
+            **Office(desk, erasure).handlers,
+            **erasure.handlers,
             # Nothing of an account waits for the time yet: lots end when looked at.
             messages.Tick: lambda _: None,
         }

@@ -127,6 +127,8 @@ class Account(Struct, frozen=True, array_like=True):
         merged_into: Where this account's documents go, once it is a pointer.
         joined: The accounts merged into this one.
         born: A member fact, erased with the member, as are *attributes* and *offers*.
+        identifiers: Digests that name the member, in the order of their claims, so that
+            erasing finds where they are kept.  Never published.
     """
 
     id: str
@@ -148,3 +150,4 @@ class Account(Struct, frozen=True, array_like=True):
     born: Born | None = None
     attributes: dict[str, Attribute] = {}
     offers: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()

@@ -56,6 +56,11 @@ def home(digest: str) -> str:
     return HOME_PREFIX + digest
 
 
+def digest_at(account: str) -> str:
+    """Give the digest whose home *account* is."""
+    return account.removeprefix(HOME_PREFIX)
+
+
 def is_home(account: str) -> bool:
     """Tell whether *account* belongs to a digest rather than to a registered member."""
     return account.startswith(HOME_PREFIX)
@@ -110,3 +115,15 @@ def give_up(ownership: Ownership, *, account: str, at: EpochMs) -> Ownership:
         return ownership
     ended = Interval(account=last.account, person=last.person, start=last.start, end=at + NOTICE_MS)
     return Ownership(ownership.digest, (*ownership.intervals[:-1], ended))
+
+
+def forget(ownership: Ownership, *, account: str) -> Ownership:
+    """
+    Delete that *account* ever owned the digest; without intervals nothing is left to keep.
+
+    Owners before and after it stay.  At the instants in between the digest is nobody's.
+    """
+    return Ownership(
+        ownership.digest,
+        tuple(each for each in ownership.intervals if each.account != account),
+    )

@@ -51,8 +51,13 @@ def set_status(
         forfeit(book, change.at)
     after = replace(account, status=change.status, closed_at=closed_at)
     if change.status == "erased":
-        after = replace(after, born=None, attributes={}, offers=())
+        after = forgotten(after)
     return finish(book, after, kind="status")
+
+
+def forgotten(account: Account) -> Account:
+    """Give *account* without what is known of its member: the opaque id and the books stay."""
+    return replace(account, born=None, attributes={}, offers=(), identifiers=())
 
 
 def forfeit(book: Book, at: EpochMs) -> None:

@@ -41,7 +41,16 @@ from streams.core.ids import result_id
 from streams.core.limits import headroom
 from streams.core.lots import FOREVER, end_of, spending_condition
 from streams.core.matching import CampaignIndex, Left
-from streams.core.ownership import Interval, Ownership, claim, give_up, home, is_home, owner_at
+from streams.core.ownership import (
+    Interval,
+    Ownership,
+    claim,
+    forget,
+    give_up,
+    home,
+    is_home,
+    owner_at,
+)
 from streams.core.printed_sum import lay_sum
 from streams.core.programme import Programme, policy_of
 from streams.core.quote import Case, Quote, see
@@ -316,8 +325,20 @@ class World:
 
     def set_status(self, change: StatusChange) -> None:
         """Open, block, close or erase an account."""
+        joined = self._account(change.account).joined
         self.history.set_status(change)
         self._answered(change.id)
+        if self.history.results[change.id].status == "ok" and change.status == "erased":
+            self._forget([change.account, *(name for each in joined for name in each.origins)])
+
+    def _forget(self, accounts: Iterable[str]) -> None:
+        """Delete who owned what among *accounts*."""
+        for account in accounts:
+            self.owners = {
+                digest: after
+                for digest, before in self.owners.items()
+                if (after := forget(before, account=account)).intervals
+            }
 
     def merge(self, document: str, giver: str, into: str, at: EpochMs) -> None:
         """Merge one account into another."""
@@ -379,11 +400,12 @@ class World:
 
     def _take_over(self, document: str, giver: str, account: str, at: EpochMs) -> None:
         """Move what a home account holds to its member; the home account becomes a pointer."""
-        held = self._account(giver)
-        if held.version:
+        held = self.history.accounts.get(giver) or self._account(giver)
+        if held.version and held.merged_into is None:
             self.history.merge(document, giver, account, at)
             self._answered(document)
         else:
+            # It holds nothing, or had led to a member who was forgotten.
             self.history.accounts[giver] = replace(held, merged_into=account)
 
     def tell(

@@ -382,6 +382,24 @@ def test_what_a_split_exchange_sold_comes_back(pipeline, merged):
     assert outcomes(pipeline, "v") == [("refused", "VOID_HAS_RETURNS")]
 
 
+def test_a_merge_of_what_was_merged_moves_the_points_where_they_are(pipeline):
+    """Anna went into Boris; to merge Anna on takes Boris along, and all her receipts follow."""
+    third = member_of(3)
+    register(pipeline, third)
+    send(pipeline, sale("s", 1_000))
+    pipeline.run()
+    for name, giver, into in (("m", ANNA, BORIS), ("n", ANNA, third), ("n", ANNA, third)):
+        merge = Message(name, NOW + DAY, messages.Merge(into.account))
+        pipeline.send(NAMES.commands, command_bytes(CODEC, merge), key=giver.account.encode())
+        pipeline.run()
+    send(pipeline, sale("t", 2_000, at=NOW + 2 * DAY))
+    pipeline.run()
+
+    assert pipeline.results("t")[0].account == third.account
+    assert available(pipeline, third.account) == 30
+    assert pipeline.account(BORIS.account).merged_into == third.account
+
+
 def test_a_void_takes_everything_back_once(pipeline):
     """A second void of the same sale is refused."""
     send(pipeline, sale("s", 1234, 500))
