@@ -10,6 +10,7 @@ from streams.core.conditions import (
     birthday_year,
     decimal,
     evaluate,
+    holds,
     lowest,
     parse,
     scaled,
@@ -387,4 +388,6 @@ def test_pushing_not_to_the_atoms_is_three_valued_logic(document, attributes):
     except DocumentError:
         reject()
 
-    assert evaluate(condition, attributes).holds == (kleene(document, attributes) is True)
+    verdict = evaluate(condition, attributes)
+    assert verdict.holds == (kleene(document, attributes) is True)
+    assert holds(condition, attributes) == verdict.holds

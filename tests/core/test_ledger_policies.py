@@ -19,6 +19,7 @@ from streams.core.receipt import (
     SaleLine,
 )
 from streams.core.simple_rules import RuleError, simple_rules
+from streams.core.snapshot import snapshot
 from streams.core.status import StatusChange
 from streams.core.tiers import tier_at
 
@@ -625,6 +626,11 @@ def test_an_earlier_event_of_another_day_takes_nothing():
     assert paid_in_log_order("event", ONCE, (5, 5_000), (5, 3_000))[1] == [50, 0]
 
 
+def test_an_earlier_event_of_the_same_day_gives_way_to_nothing():
+    """A late receipt stands between: what comes after it gives way, what came before binds."""
+    assert paid_in_log_order("event", ONCE, (1, 5_000), (5, 4_000), (3, 3_000))[1] == [50, 0, 0]
+
+
 def test_points_spent_before_they_gave_way_are_owed():
     """Compensation is a clawback: what the lot can't give becomes debt."""
     history = shop({"limit_first": "event"}, ONCE)
@@ -755,3 +761,52 @@ def test_a_document_of_several_owners_waits_as_one():
     }  # fmt: skip
     assert not history.parked
     assert (balance(history, "A")[0], balance(history, "B")[0]) == (0, 0)
+
+
+def test_a_return_without_a_receipt_finds_the_last_thousandth():
+    """Weighed goods may leave any rest, and each purchase gives what is still out of it."""
+    history = shop()
+    history.receive(receipt("a", 0, SaleLine(1, "x", 1, 100)), "A")
+    history.receive(receipt("b", 1, SaleLine(1, "x", 2, 300)), "A")
+    assert give_back(history, "r", 2, None, qty=3).refund.money == 400
+    assert give_back(history, "q", 3, None, qty=1).refund.money == 0
+
+
+def test_what_waited_too_long_is_refused_for_good():
+    """Its repetition is answered alike, also when the sale has come after all."""
+    history = shop()
+    lines = ReturnLine(1, "x", 1000, Original("s", 1))
+    assert history.receive(receipt("r", 0, lines), "A").status == "deferred"
+    history.tick("A", START + 30 * DAY)
+    ended = history.results["r"]
+    assert (ended.status, ended.code, ended.account) == ("refused", "RETURN_UNMATCHED", "A")
+    assert [(each.kind, each.code, each.at) for each in ended.events] == [
+        ("review", "RETURN_UNMATCHED", START)
+    ]  # fmt: skip
+    sell(history, "s", 0, 1_000, late=30)
+    assert history.receive(receipt("r", 0, lines), "A").code == "RETURN_UNMATCHED"
+    assert balance(history)[0] == 10
+
+
+def test_a_change_of_status_is_told_as_one():
+    """Its result says what it is, and that nothing moved where nothing did."""
+    history = shop()
+    sell(history, "s", 0, 1_000)
+    for number, status in enumerate(("blocked", "open", "closed"), 1):
+        history.set_status(StatusChange(f"c{number}", "A", status, START + number * DAY))
+        result = history.results[f"c{number}"]
+        assert (result.kind, result.version, len(result.entries)) == (
+            "status", number + 1, int(status == "closed")
+        )  # fmt: skip
+
+
+def test_a_snapshot_tells_the_tier_at_the_mark_and_nothing_of_the_birthday():
+    """Before its first document an account has none; facts of the member stay inside."""
+    history = shop({"tier": {"levels": LEVELS}})
+    empty = Account("A", born=Born(2, 29), attributes={"x": 1}, identifiers=("d",))
+    assert snapshot(empty, history.policy).tier is None
+    history.accounts["A"] = empty
+    sell(history, "s", 0, 10_000)
+    shown = snapshot(history.account("A"), history.policy)
+    assert (shown.tier, shown.mark, shown.version) == ("silver", START, 1)
+    assert not {"born", "attributes", "offers", "identifiers"} & set(shown.__struct_fields__)
