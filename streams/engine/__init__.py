@@ -13,7 +13,8 @@ runs these.
 Running it: `engine` (a worker), `team` (a stage in it), `worker_spot`, `kafka_cluster`,
 `kafka_log` and `store` (where the effects happen), `recent` (what was looked up lately),
 `standby`, `references`, `faust_parts` (what is replaced of Faust), `credentials`, `suspects`
-and `quarantine` (records that kill), `kafka_quarantine`, `health`, `failure`, `failpoints`.
+and `quarantine` (records that kill), `kafka_quarantine`, `health`, `ending`, `failure`,
+`failpoints`.
 """
 
 from streams.engine.batch import Batch, ReferenceView

@@ -10,6 +10,7 @@ import fcntl
 import gc
 import logging
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ from faust.types.auth import CredentialsT
 
 from streams.engine import faust_parts
 from streams.engine.credentials import credentials
+from streams.engine.ending import Ending
 from streams.engine.failure import exit_refused, exit_unacknowledged, log, place_of
 from streams.engine.health import Health, HealthServer, ShardHealth, age
 from streams.engine.kafka_log import KafkaLog
@@ -38,6 +40,8 @@ from streams.engine.team import Team
 from streams.engine.worker_spot import WorkerSpot
 
 ANSWER_S = 20.0
+ASK_S = 1.0
+"""How long one question may take: in the midst of it no signal is heard."""
 NEW_TOPIC_S = 5.0
 """How long a broker may take to hear of a topic that was created by another's hand."""
 
@@ -69,11 +73,15 @@ class Engine:
         self._teams: list[Team] = []
         self._team_of: dict[tuple[str, int], Team] = {}
         self._writers: dict[str, KafkaLog] = {}
+        self._member = ""
+        """Its id in the group, in the generation that its teams were opened in."""
         self._worker = settings.instance_id or secrets.token_hex(8)
         self._standbys: Standbys | None = None
         self._opening: asyncio.Future[Any] | None = None
         self._turn = threading.Lock()
-        self._ending = threading.Event()
+        self._closing: list[Team] = []
+        """Teams that finish their last round."""
+        self._ending = Ending(rounds_s=settings.stop_timeout_s, under_way=self._rounds_under_way)
         self._assigned = False
         self._tended_at = 0.0
         """When the loop last came round; 0 before it has."""
@@ -87,6 +95,9 @@ class Engine:
 
     def run(self) -> int:
         """Work until SIGTERM or SIGINT; give the exit code."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            # Until Faust's worker takes them over.
+            signal.signal(each, lambda *_: self.told_to_stop())
         self._own_data_dir()
         self._check_topics()
         shards = sum(self._partitions[stage.sources[0]] for stage in self.declared.stages)
@@ -108,10 +119,11 @@ class Engine:
         )
         health = self._serve_health()
         self._references.start()
-        self._references.await_complete(self._ending)
+        self._references.await_complete(self._ending.begun)
         gc.collect()
         gc.freeze()
-        self._work()
+        if not self._ending.begun.is_set():
+            self._work()
         self._references.stop()
         if health is not None:
             health.stop()
@@ -122,7 +134,7 @@ class Engine:
         self._app = self._faust_app()
         worker = faust_parts.EngineWorker(
             self._app,
-            told_to_stop=self.arm_deadline,
+            told_to_stop=self.told_to_stop,
             loglevel=logging.WARNING,
             override_logging=False,
             redirect_stdouts=False,
@@ -131,21 +143,24 @@ class Engine:
         try:
             worker.execute_from_commandline()
         except SystemExit as ended:
-            if ended.code:
+            if ended.code and not self._ending.in_order:
                 cause = self._app.crash_reason
                 error = None if cause is None else place_of(cause)
                 exit_unacknowledged("the worker failed", code=ended.code, error=error)
 
-    def arm_deadline(self) -> None:
-        """Make sure that the process ends in time, whatever waits for whatever."""
-        if self._ending.is_set():
-            return
-        self._ending.set()
-        timer = threading.Timer(
-            self.settings.stop_timeout_s, exit_unacknowledged, ("it did not stop in time",)
-        )
-        timer.daemon = True
-        timer.start()
+    def told_to_stop(self) -> None:
+        """Begin no more rounds, and make sure that the process ends in time."""
+        self._ending.begin(told=True)
+        for team in self._teams:
+            team.give_up()
+
+    def fail_in_time(self) -> None:
+        """Make sure that the process ends in time, where Faust ends by itself."""
+        self._ending.begin(told=False)
+
+    def _rounds_under_way(self) -> bool:
+        """Whether something was begun of which it isn't known what became."""
+        return any(team.at_work for team in (*self._teams, *self._closing))
 
     def _own_data_dir(self) -> None:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -174,14 +189,16 @@ class Engine:
 
     def _topics(self, wanted: Sequence[str]) -> Mapping[str, Any]:
         """Ask for all topics, again while one of *wanted* may be too new to be known everywhere."""
-        admin = AdminClient(dict(self.client))
-        until = time.monotonic() + NEW_TOPIC_S
+        admin, began = AdminClient(dict(self.client)), time.monotonic()
         while True:
+            waited = time.monotonic() - began
             try:
-                known = admin.list_topics(timeout=ANSWER_S).topics
+                known = admin.list_topics(timeout=ASK_S).topics
             except KafkaException as error:
-                exit_unacknowledged("the broker doesn't answer", error=error.args[0].name())
-            if all(topic in known for topic in wanted) or time.monotonic() > until:
+                if waited > ANSWER_S:
+                    exit_unacknowledged("the broker doesn't answer", error=error.args[0].name())
+                continue
+            if all(topic in known for topic in wanted) or waited > NEW_TOPIC_S:
                 return known
             time.sleep(0.2)
 
@@ -260,8 +277,11 @@ class Engine:
         """Open a shard for every partition of *assignment*, all at once."""
         assert self._app is not None
         await self.close_teams()
+        if self._ending.begun.is_set():
+            return
         spot = self._spot()
         membership = faust_parts.membership(self._app.consumer, self.declared.app_id)
+        self._member = membership.member
         self._teams = [
             Team(
                 spot,
@@ -316,7 +336,9 @@ class Engine:
 
     async def close_teams(self) -> None:
         """Finish running rounds and let go of every shard."""
-        teams, self._teams, self._team_of = self._teams, [], {}
+        teams = self._teams
+        self._closing = [*self._closing, *teams]
+        self._teams, self._team_of = [], {}
         self._assigned = False
         standbys, self._standbys = self._standbys, None
         for team in teams:
@@ -325,8 +347,22 @@ class Engine:
             await asyncio.gather(self._opening, return_exceptions=True)
             self._opening = None
         await asyncio.gather(*(team.close() for team in teams))
+        self._closing = [each for each in self._closing if each not in teams]
         if standbys is not None:
             await asyncio.get_running_loop().run_in_executor(self._pool, standbys.stop)
+
+    def hold_membership(self) -> None:
+        """
+        End the process if the group threw it out while it held partitions.
+
+        It was frozen or cut off, and others have gone on with them.  The broker refuses what
+        it still has in hand; a new process has nothing in hand.
+        """
+        assert self._app is not None
+        if not self._teams or self._ending.begun.is_set():
+            return
+        if faust_parts.membership(self._app.consumer, self.declared.app_id).member != self._member:
+            exit_unacknowledged("the group went on without this worker")
 
     def _spot(self) -> WorkerSpot:
         assert self._memory is not None

@@ -12,6 +12,9 @@ from typing import NoReturn
 
 import structlog
 
+STOPPED = 0
+"""Exit code: told to end, and every round that was begun is decided."""
+
 UNACKNOWLEDGED = 70
 """Exit code: the records in hand were not acknowledged and will come again."""
 
@@ -60,6 +63,14 @@ def exit_unacknowledged(reason: str, **fields: object) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(UNACKNOWLEDGED)
+
+
+def exit_stopped(reason: str, **fields: object) -> NoReturn:
+    """End the process now as one that was told to end; nothing that it did is undecided."""
+    log.warning("stopped", reason=reason, exit_code=STOPPED, **fields)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(STOPPED)
 
 
 def exit_refused(reason: str, **fields: object) -> NoReturn:

@@ -157,6 +157,7 @@ class EngineConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
         """Finish what is running before the partitions go to somebody else."""
+        self._engine.hold_membership()
         self.stop_flow()
         await self._engine.close_teams()
         if revoked:
@@ -165,7 +166,7 @@ class EngineConsumer(driver.Consumer):
 
     async def on_stop(self) -> None:
         """Finish what is running before the consumer leaves, also where Faust ends by itself."""
-        self._engine.arm_deadline()
+        self._engine.fail_in_time()
         await self._engine.close_teams()
         await super().on_stop()
 

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from streams.engine.cluster import Cluster, Place
 from streams.engine.failpoints import reach
-from streams.engine.failure import RefusedError, log
+from streams.engine.failure import RefusedError, UnavailableError, log
 from streams.engine.transaction import State
 
 SAY_S = 5.0
@@ -97,11 +97,27 @@ class Restore:
             )
 
     def _end(self, place: Place) -> int:
-        """Give the true end of the changelog, once the broker shows all that is below it."""
-        end = self._cluster.ends([place])[place]
-        for _ in self._cluster.looks():
-            if self._cluster.ends([place], settled=True)[place] >= end:
-                break
+        """
+        Give the true end of the changelog, once the broker shows all that is below it.
+
+        Raises:
+            UnavailableError: If something below it stays open for longer than any may.
+        """
+        end = shown = self._cluster.ends([place])[place]
+        try:
+            for _ in self._cluster.looks():
+                shown = self._cluster.ends([place], settled=True)[place]
+                if shown >= end:
+                    break
+        except UnavailableError:
+            topic, partition = place
+            log.critical(
+                "a transaction stays open for longer than any may",
+                topic=topic,
+                partition=partition,
+                offset=shown,
+            )
+            raise
         return end
 
     def _table(self, state: RestorableState, table: str, place: Place) -> None:

@@ -53,8 +53,12 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
     """
     call_timeout_s: float = 30.0
     """Deadline of one transaction, after which the worker exits with 70."""
-    stop_timeout_s: float = 14.0
-    """SIGTERM ends the process after this time at the latest."""
+    stop_timeout_s: float = 8.0
+    """
+    Rounds under way have this long to finish after SIGTERM.
+
+    The process ends 3 s later at the latest, also while the broker is away.
+    """
     stuck_after_s: float = 60.0
     """A shard that has lag and makes no progress for so long fails `/live`."""
     block_cache_bytes: int = 32 << 20

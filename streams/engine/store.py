@@ -26,7 +26,8 @@ from streams.engine.batch import Pair
 from streams.engine.failure import StateDamagedError, log
 from streams.engine.recent import UNKNOWN, Recent
 
-FULL = "No space left"
+FULL = ("No space left", "Disk quota exceeded", "File too large")
+"""What a system says of a disk, a quota or a limit that is full: it has harmed nothing."""
 
 _OFFSET = b"\0offset\0"
 _TOPIC = b"\0topic\0"
@@ -102,7 +103,7 @@ class ShardStore:
             db = self._open()
             owner = db.get(_OWNER)
         except Exception as error:
-            if FULL in str(error):
+            if is_full(error):
                 raise StateDamagedError(str(self.path)) from error
             if "lock" in str(error).split(":")[0].lower():
                 raise
@@ -140,7 +141,7 @@ class ShardStore:
 
     def _failed(self, error: Exception) -> StateDamagedError:
         """Have the next start set this database aside, unless only the disk was full."""
-        if FULL not in str(error):
+        if not is_full(error):
             with contextlib.suppress(OSError):
                 (self.path.parent / (self.path.name + ".damaged")).touch()
         return StateDamagedError(str(self.path))
@@ -213,3 +214,8 @@ class ShardStore:
     def close(self) -> None:
         """Let go of the folder."""
         self._db.close()
+
+
+def is_full(error: Exception) -> bool:
+    """Whether RocksDB could only not write, for want of room."""
+    return any(each in str(error) for each in FULL)

@@ -67,9 +67,14 @@ class Team:
         )
         self._spot = spot
         self._wake = asyncio.Event()
-        self._settling = False
+        self._settling = self._at_work = False
         self._task: asyncio.Task[None] | None = None
         self._seconds = TRANSACTION_SECONDS.labels(spot.app_id, stage.name)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a round is under way, from taking it to the local states."""
+        return self._at_work
 
     @property
     def shards(self) -> dict[int, Shard]:
@@ -140,10 +145,12 @@ class Team:
                 await asyncio.sleep(wait)
             started_at = time.monotonic()
             self._settling = False
+            self._at_work = True
             await asyncio.wait_for(
                 loop.run_in_executor(self._spot.pool, self._work, self._tenure.take()),
                 settings.call_timeout_s * ROUND_CALLS,
             )
+            self._at_work = False
             for shard in self.shards.values():
                 shard.relieve()
 

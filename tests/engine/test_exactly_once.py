@@ -1,7 +1,6 @@
 """Nothing is lost and nothing counted twice, whatever is killed."""
 
 import json
-import random
 import re
 import signal
 import time
@@ -36,32 +35,6 @@ def test_a_worker_killed_between_two_effects_repeats_or_finishes_the_batch(toy, 
     assert toy.differences(worker.folder) == []
 
 
-def test_random_kills_of_two_workers_change_nothing(toy, worker_named):
-    """Twelve kills at random moments while records flow, a third with a lost disk."""
-    seed = time.time_ns() % 10**6
-    print(f"seed {seed}")  # noqa: T201 - shown when the test fails
-    dice = random.Random(seed)  # noqa: S311 - a seed, not a secret
-    workers = [worker_named(name, instance=name) for name in ("one", "two")]
-    for worker in workers:
-        worker.start()
-    for _ in range(12):
-        toy.produce(1500, seed=dice.randrange(10**6), rate=3000)
-        worker = dice.choice(workers)
-        worker.kill(wipe=dice.random() < 1 / 3)
-        armed = f"{dice.choice(POINTS)}={dice.choice(('0.02', '0.2'))}"
-        worker.start(failpoints=armed if dice.random() < 0.5 else "", seed=dice.randrange(99))
-        time.sleep(dice.uniform(0, 2))
-    for worker in workers:
-        worker.kill()
-        worker.start()
-    for worker in workers:
-        worker.await_ready()
-    toy.await_done()
-
-    assert [worker.stop() for worker in workers] == [0, 0]
-    assert toy.differences(*(worker.folder for worker in workers)) == []
-
-
 def test_workers_that_join_and_leave_hand_partitions_over_whole(toy, worker_named):
     """Two join a running one, the first leaves, one comes back."""
     workers = [worker_named(f"w{each}") for each in range(3)]
@@ -82,22 +55,31 @@ def test_workers_that_join_and_leave_hand_partitions_over_whole(toy, worker_name
     assert toy.differences(*(worker.folder for worker in workers)) == []
 
 
-def test_a_zombie_is_fenced_and_writes_nothing_that_anybody_sees(toy, worker_named):
-    """Frozen past its session, it wakes up with a batch in hand."""
-    zombie = worker_named("zombie")
-    heir = worker_named("heir")
-    zombie.start()
-    zombie.await_ready()
-    toy.produce(1000, seed=1, rate=2000)
-    zombie.signal(signal.SIGSTOP)
-    toy.produce(1000, seed=2)
+@pytest.mark.parametrize("instance", ["", "zombie"], ids=["nameless", "named"])
+@pytest.mark.parametrize("in_hand", [True, False], ids=["with a batch in hand", "idle"])
+def test_a_zombie_is_fenced_writes_nothing_that_anybody_sees_and_ends(
+    toy, worker_named, in_hand, instance
+):
+    """Frozen past its session, it wakes up when others have gone on with its partitions."""
+    zombie, heir = worker_named("zombie", instance=instance), worker_named("heir")
+    zombie.settings["session_timeout_s"] = 3.0
+    zombie.start(failpoints="offsets=1:freeze" if in_hand else "")
+    if in_hand:
+        toy.produce(1000, seed=1)
+        zombie.await_frozen()
+    else:
+        zombie.await_ready()
+        toy.produce(1000, seed=1)
+        toy.await_done()
+        zombie.signal(signal.SIGSTOP)
     heir.start()
-    toy.await_done(120)
+    toy.produce(1000, seed=2)
+    toy.await_done()
     zombie.signal(signal.SIGCONT)
-    toy.produce(1000, seed=3, rate=1000)
-    toy.await_done(120)
-    zombie.kill()
+    toy.produce(1000, seed=3, rate=2000)
 
+    assert zombie.wait() == UNACKNOWLEDGED, zombie.log.read_text()[-2000:]
+    toy.await_done()
     assert heir.stop() == 0
     assert toy.differences(heir.folder, zombie.folder) == []
 

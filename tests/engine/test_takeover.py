@@ -61,7 +61,7 @@ def test_the_open_transaction_of_a_dead_worker_is_ended_by_its_heir(toy, worker_
     """The broker would give it up in ten minutes, and nobody waits for that."""
     dead, heir = worker_named("dead"), worker_named("heir")
     for worker in (dead, heir):
-        worker.settings["transaction_timeout_ms"] = LONG_MS
+        worker.settings |= {"transaction_timeout_ms": LONG_MS, "session_timeout_s": 3.0}
     toy.produce(300, seed=1)
     dead.start(failpoints=f"{point}=0.2")
     while dead.process.poll() is None:

@@ -1,10 +1,12 @@
 """The toy job on a real broker: its topics, its workers, and the five views of its outcome."""
 
+import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +23,7 @@ from streams.engine import changelog_topic, topics_needed
 from streams.reading.log import LogError, LogReader
 from streams.sandbox.kafka import free_port
 from tests.support import toy_worker
-from tests.support.forge import Forged
+from tests.support.forge import Forged, fresh
 from tests.support.toy_worker import APP, OUT, SOURCE, STAGE, TABLE
 
 PARTITIONS = 4
@@ -35,6 +37,7 @@ class ToyWorker:
     Args:
         module: The job, as a module of `tests.support`.
         settings: What differs from the job's own settings of the engine.
+        forged: Whether it begins with everything imported; otherwise as an operator starts one.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class ToyWorker:
         instance: str = "",
         module: str = "toy_worker",
         settings: dict[str, Any] | None = None,
+        forged: bool = True,
     ) -> None:
         self.brokers, self.folder, self.instance = brokers, folder, instance
         self.module, self.settings = module, settings or {}
         self.port = free_port()
         self.log = folder.with_suffix(".log")
-        self.process: Forged | None = None
+        self.start_process = Forged if forged else fresh
+        self.process: Forged | subprocess.Popen[bytes] | None = None
 
     def start(self, *, failpoints: str = "", seed: int = 0) -> None:
         """Start the process, armed to die at *failpoints*."""
@@ -61,7 +66,9 @@ class ToyWorker:
             "LOYALTY_FAILPOINTS": failpoints,
             "LOYALTY_FAILPOINTS_SEED": str(seed),
         }
-        self.process = Forged(self.module, arguments, log=self.log, environment=environment)
+        self.process = self.start_process(
+            self.module, arguments, log=self.log, environment=environment
+        )
 
     def kill(self, *, wipe: bool = False) -> None:
         """End the process without warning; with *wipe* its disk is lost too."""
@@ -74,13 +81,25 @@ class ToyWorker:
     def signal(self, which: signal.Signals) -> None:
         """Send a signal to the process."""
         assert self.process is not None
-        os.kill(self.process.pid, which)
+        # Whatever it is about to be told, it may have just ended.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid, which)
 
     def state(self) -> str:
-        """Give the kernel's letter for what the process does: T is frozen."""
+        """Give the kernel's letter for what the process does: T is frozen, X is gone."""
         assert self.process is not None
-        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        try:
+            stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return "X"
         return stat.rsplit(")", 1)[1].split()[0]
+
+    def await_frozen(self, timeout_s: float = 30) -> None:
+        """Wait until the process has been stopped by a failpoint."""
+        until = time.monotonic() + timeout_s
+        while self.state() != "T":
+            assert time.monotonic() < until, self.log.read_text()[-2000:]
+            time.sleep(0.02)
 
     def stop(self, timeout_s: float = 20) -> int:
         """Ask the process to end, and give its exit code."""
@@ -133,16 +152,25 @@ class Toy:
         if gone:
             for future in admin.delete_topics(gone).values():
                 future.result()
-            time.sleep(1)
             for future in admin.delete_consumer_groups([APP]).values():
                 future.exception()
+            # A broker acknowledges that a topic is deleted before it has forgotten it.
+            while set(gone) & set(admin.list_topics(timeout=10).topics):
+                time.sleep(0.05)
         for future in admin.create_topics(topics).values():
             future.result()
 
     def produce(self, count: int, *, seed: int, rate: float = 0) -> None:
         """Send *count* records of keys chosen by *seed*."""
         dice = random.Random(seed)  # noqa: S311 - a seed, not a secret
-        producer = Producer({**self.client, "linger.ms": 5, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {
+                **self.client,
+                "linger.ms": 5,
+                "enable.idempotence": True,
+                "partitioner": "murmur2_random",
+            }
+        )
         for place in range(count):
             key = b"k%d" % dice.randrange(KEYS)
             producer.produce(SOURCE, b"v", key)
