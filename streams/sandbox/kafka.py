@@ -61,6 +61,14 @@ num.network.threads=2
 num.io.threads=4
 """
 
+BEHIND_PROXY = """\
+listeners=PLAINTEXT://127.0.0.1:{port},OWN://127.0.0.1:{own_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised_port},OWN://127.0.0.1:{own_port}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,OWN:PLAINTEXT
+inter.broker.listener.name=OWN
+"""
+"""What a broker sends to itself, such as the markers of transactions, takes no way around."""
+
 
 class BrokerError(RuntimeError):
     """The embedded broker did not do what it should; says where its log is."""
@@ -169,6 +177,7 @@ class EmbeddedKafka:
         self.place = place
         self.controller_port = free_port() if place is None else place.controller_port
         self.advertised_port = advertised_port or self.port
+        self.own_port = free_port()
         self.properties = properties
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -293,6 +302,13 @@ class EmbeddedKafka:
             # A majority: a record is safe when any one of them is lost.
             in_sync=1 if self.place is None else len(self.place.voters) // 2 + 1,
         )
+        if self.advertised_port != self.port:
+            text += BEHIND_PROXY.format(
+                port=self.port,
+                own_port=self.own_port,
+                advertised_port=self.advertised_port,
+                controller_port=self.controller_port,
+            )
         return text + self.properties
 
     def _format(self, classpath: str, config: Path) -> None:

@@ -6,65 +6,70 @@ import pytest
 
 from streams.sandbox.kafka import EmbeddedKafka
 from tests.support import faults
+from tests.support.siege import BROKER_PROPERTIES
 from tests.support.toy import Toy, ToyWorker
 
-FAULTS = pytest.StashKey["FaultTable"]()
+STORY = "siege"
+MEASURE = "measure"
 
 
-class FaultTable:
-    """What struck in every run of this session."""
+def pytest_terminal_summary(terminalreporter):
+    """
+    Show what struck and what was measured, also when everything went well.
 
-    def __init__(self):
-        self.runs = []
-        self.struck = Counter()
-        self.ended = Counter()
-        self.zombies = Counter()
-        self.measures = []
-
-    def add(self, name, siege):
-        """Take a run's counts over."""
-        self.runs.append(name)
-        self.struck += siege.struck
-        self.ended += siege.ended
-        self.zombies += siege.zombies
-
-
-def pytest_configure(config):
-    """Keep a table for the whole session."""
-    config.stash[FAULTS] = FaultTable()
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Show the table, also when everything went well."""
-    table = config.stash[FAULTS]
-    if table.struck:
+    It comes with the reports of the tests, which may have run in another process.
+    """
+    told = [
+        each
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        if report.when == "call"
+        for each in report.user_properties
+    ]
+    stories = [value for name, value in told if name == STORY]
+    if stories:
         terminalreporter.section("faults that struck")
-        terminalreporter.write_line(faults.table(table.struck))
-        terminalreporter.write_line(f"in {'; '.join(table.runs)}")
-        terminalreporter.write_line(f"workers that ended, by exit code: {dict(table.ended)}")
-        terminalreporter.write_line(f"workers frozen past their session: {dict(table.zombies)}")
-    if table.measures:
+        terminalreporter.write_line(faults.table(summed(stories, "struck")))
+        terminalreporter.write_line(f"in {'; '.join(each['run'] for each in stories)}")
+        for what, key in (
+            ("workers that ended, by exit code", "ended"),
+            ("workers frozen past their session", "zombies"),
+        ):
+            terminalreporter.write_line(f"{what}: {dict(summed(stories, key))}")
+    measures = [value for name, value in told if name == MEASURE]
+    if measures:
         terminalreporter.section("measured under pressure")
-        for line in table.measures:
+        for line in measures:
             terminalreporter.write_line(line)
 
 
+def summed(stories, key):
+    """Add up the counts that each run has under *key*."""
+    return sum((Counter(each[key]) for each in stories), Counter())
+
+
 @pytest.fixture
-def record_measure(pytestconfig):
+def record_measure(record_property):
     """Give what takes a line for the end of the session."""
-    return pytestconfig.stash[FAULTS].measures.append
+    return lambda line: record_property(MEASURE, line)
 
 
 @pytest.fixture
-def fault_table(pytestconfig):
-    """Give the table of the session."""
-    return pytestconfig.stash[FAULTS]
+def record_siege(record_property):
+    """Give what takes the counts of a run for the end of the session."""
+
+    def record(run, siege):
+        counts = {key: dict(getattr(siege, key)) for key in ("struck", "ended", "zombies")}
+        record_property(STORY, {"run": run, **counts})
+
+    return record
 
 
 @pytest.fixture(scope="session")
 def engine_broker(tmp_path_factory):
     """Start a broker that all tests of the engine share."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("engine-kafka"), heap_mb=512) as kafka:
+    folder = tmp_path_factory.mktemp("engine-kafka")
+    with EmbeddedKafka(folder, heap_mb=512, properties=BROKER_PROPERTIES) as kafka:
         yield kafka
 
 

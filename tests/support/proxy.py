@@ -1,6 +1,7 @@
 """A network that can be broken: a TCP proxy that is the address a broker advertises."""
 
 import asyncio
+import struct
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -9,14 +10,46 @@ from typing import Self
 CHUNK = 64 << 10
 AHEAD = 64
 """Chunks on their way at once; a delayed network holds no more than this."""
+CARRY_OUT_S = 0.1
+"""How long a broker gets for a request whose answer is lost, before the connection is cut."""
+
+
+class Requests:
+    """The kinds of the requests in what a client sends, whichever pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._begun = b""
+        self._rest = 0
+
+    def kinds(self, data: bytes) -> list[int]:
+        """Give the `api_key` of every request whose head is complete with *data*."""
+        found = []
+        while data:
+            if self._rest:
+                data, self._rest = data[self._rest :], max(0, self._rest - len(data))
+                continue
+            missing = HEAD_BYTES - len(self._begun)
+            self._begun, data = self._begun + data[:missing], data[missing:]
+            if len(self._begun) == HEAD_BYTES:
+                size, kind = struct.unpack(">ih", self._begun)
+                found.append(kind)
+                self._begun, self._rest = b"", size - 2
+        return found
+
+
+HEAD_BYTES = 6
+"""A request begins with four bytes of length, which don't count, and two of its kind."""
 
 
 class Connection:
-    """Two sockets and whether anything still goes from one to the other."""
+    """Two sockets, client's and broker's, and whether anything still goes between them."""
 
     def __init__(self, writers: tuple[asyncio.StreamWriter, asyncio.StreamWriter]) -> None:
         self.writers = writers
+        self.requests = Requests()
         self.silent = False
+        self.unheard = False
+        """Whether the client hears no more of the broker."""
 
     def cut(self) -> None:
         """Reset both ends."""
@@ -37,6 +70,8 @@ class Proxy:
         """How much later everything arrives, in each direction."""
         self.refusing = False
         """Whether new connections are reset at once."""
+        self.answers_lost = 0
+        self._losing: int | None = None
         self._connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -70,6 +105,10 @@ class Proxy:
         connections are forwarded.
         """
         return self._ask(self._silence)
+
+    def lose_answer(self, kind: int) -> None:
+        """Let the next request of this `api_key` be carried out, and cut before its answer."""
+        self._losing = kind
 
     def _ask(self, work: Callable[[], Awaitable[int]]) -> int:
         async def asked() -> int:
@@ -119,8 +158,8 @@ class Proxy:
         self._connections.add(connection)
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._carry(connection, reader, back))
-                both.create_task(self._carry(connection, onward, writer))
+                both.create_task(self._carry(connection, reader, back, asking=True))
+                both.create_task(self._carry(connection, onward, writer, asking=False))
         except* OSError:
             pass
         finally:
@@ -128,13 +167,24 @@ class Proxy:
             connection.cut()
 
     async def _carry(
-        self, connection: Connection, source: asyncio.StreamReader, to: asyncio.StreamWriter
+        self,
+        connection: Connection,
+        source: asyncio.StreamReader,
+        to: asyncio.StreamWriter,
+        *,
+        asking: bool,
     ) -> None:
         """Carry one direction; its end, or the end of what it leads to, ends both."""
         under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(AHEAD)
         arriving = asyncio.create_task(self._arrive(connection, under_way, to))
         try:
             while data := await source.read(CHUNK):
+                if asking and self._losing in connection.requests.kinds(data):
+                    self._losing, connection.unheard = None, True
+                    self.answers_lost += 1
+                    self._loop.call_later(CARRY_OUT_S, connection.cut)
+                if connection.unheard and not asking:
+                    continue
                 await under_way.put((self._loop.time() + self.delay_s, data))
                 if arriving.done():
                     break

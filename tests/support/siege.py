@@ -6,6 +6,7 @@ thread does everything, in steps of a few milliseconds.
 """
 
 import contextlib
+import json
 import signal
 import time
 import urllib.error
@@ -16,6 +17,7 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
+from msgspec import Struct
 
 from streams.sandbox.cluster import KafkaCluster
 from streams.sandbox.kafka import EmbeddedKafka
@@ -45,12 +47,42 @@ SETTINGS: dict[str, Any] = {
 
 BROKER_PROPERTIES = """\
 transaction.abort.timed.out.transaction.cleanup.interval.ms=500
+"""
+ONE_OF_THREE_PROPERTIES = f"""\
+{BROKER_PROPERTIES}
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 """
+"""Of three brokers a dead one is soon known to be dead."""
 
 ACCEPTED = {-signal.SIGKILL, 70}
 """How a worker may end that nobody told to: killed, or without acknowledging."""
+LEFT = {0, 70, -signal.SIGTERM}
+"""How a worker may end that was told to; 70 in a round, by the signal before it has begun."""
+
+
+END_TRANSACTION = 26
+"""The `api_key` of the request that commits or aborts a transaction."""
+ASK_S = 0.3
+SHARE_S = SESSION_S + 2
+"""By then a group has shared its partitions anew, also without a member that died."""
+FENCED_S = 6.0
+"""By then whoever has gone on after its session must have heard of it."""
+WENT_ON = "went on after its session"
+
+
+class Woken(Struct, frozen=True):
+    """A process that was frozen for longer than its session."""
+
+    process: Forged
+    is_fenced: bool
+    """Whether the group must have thrown it out: the broker was there all the time."""
+    until: float
+
+
+def charge(fault: Fault) -> str:
+    """Say where the victim of *fault* dies or freezes, as `failpoints` reads it."""
+    return f"{fault.point}=1" + (":freeze" if fault.kind in FREEZING else "")
 
 
 class Siege:
@@ -66,6 +98,7 @@ class Siege:
         padding: Bytes that each record has more than it needs.
         names: The workers there are from the start.
         settings: What differs from SETTINGS.
+        forged: Whether workers begin with everything imported.
     """
 
     def __init__(
@@ -79,7 +112,9 @@ class Siege:
         padding: int = 0,
         names: Sequence[str] = ("one", "two"),
         settings: Mapping[str, Any] | None = None,
+        forged: bool = True,
     ) -> None:
+        self._forged = forged
         self._settings = {**SETTINGS, **(settings or {})}
         self.kafka, self.proxy = kafka, proxy
         self.client = {"bootstrap.servers": kafka.bootstrap, "log_level": 0}
@@ -90,15 +125,21 @@ class Siege:
         self.struck: Counter[str] = Counter()
         self.ended: Counter[int] = Counter()
         self.zombies: Counter[str] = Counter()
-        self.woken: list[Forged] = []
-        """Processes that were frozen for longer than their session, and go on."""
+        self.woken: list[Woken] = []
+        """Processes that were frozen for longer than their session, and went on."""
         self.measured: Any = None
         self.peak_mb = 0
         self._away: set[ToyWorker] = {self.guest}
         """Workers that must not be started now: down, frozen, or not in the game."""
         self._due: list[tuple[float, Callable[[], None]]] = []
+        self._armed: dict[ToyWorker, Fault] = {}
+        """Workers that will die or freeze at a point within their work, and haven't yet."""
+        self._leaving: dict[ToyWorker, float] = {}
+        """Workers that were told to end, and how long they stay away."""
         self._broken = False
         """Whether broker or network are in a state that ends at a time of its own."""
+        self._breaks = 0
+        self._asked_at = self._shared_at = 0.0
         self._hung: list[Producer] = []
 
     def _made(self, folder: Path, name: str, *, static: bool) -> ToyWorker:
@@ -108,12 +149,18 @@ class Siege:
             instance=name if static else "",
             module="chain_worker",
             settings=self._settings,
+            forged=self._forged,
         )
 
     # --- The whole ----------------------------------------------------------------
 
     def run(self, faults: Sequence[Fault]) -> list[str]:
-        """Strike *faults* in waves; give the differences between the views afterwards."""
+        """
+        Strike *faults* in waves; give the differences between the views afterwards.
+
+        A fault is counted when it has struck: one that waits for a point within a worker's
+        work may do so long after its turn.
+        """
 
         def burn() -> None:
             for place, fault in enumerate(faults, 1):
@@ -188,7 +235,7 @@ class Siege:
     def await_well(self) -> None:
         """Wait until every fault is over, every worker ready, and new results come out."""
         began = time.monotonic()
-        while self._due or self._broken or not all(map(self._is_ready, self.running(all=True))):
+        while self._is_something_left() or not all(map(self._is_ready, self.running(all=True))):
             self.wait(0.2)
             assert time.monotonic() - began < WELL_S, f"not well in {WELL_S:.0f} s"
         wanted = self.watcher.results + 20
@@ -198,10 +245,21 @@ class Siege:
         self._count_zombies()
         self.say(f"    well after {time.monotonic() - began:.1f} s")
 
+    def _is_something_left(self) -> bool:
+        """Whether a fault still lasts, is still to strike, or to be learnt of."""
+        waits = (each for each in self.woken if each.is_fenced and time.monotonic() < each.until)
+        return bool(self._due or self._broken or self._armed or self._leaving) or any(
+            each.process.poll() is None for each in waits
+        )
+
     def _count_zombies(self) -> None:
-        for process in self.woken:
-            went_on = process.poll() is None
-            self.zombies["went on as a new member" if went_on else "ended"] += 1
+        for each in self.woken:
+            if each.process.poll() is not None:
+                self.zombies["ended"] += 1
+            elif each.is_fenced:
+                self.zombies[WENT_ON] += 1
+            else:
+                self.zombies["went on: the broker was away too"] += 1
         self.woken.clear()
 
     def wait(self, seconds: float) -> None:
@@ -227,12 +285,54 @@ class Siege:
     def _tend(self) -> None:
         for worker in (*self.workers, self.guest):
             process = worker.process
-            if worker in self._away or process is None or process.poll() is None:
-                continue
-            self.ended[process.returncode] += 1
-            self.say(f"    {worker.folder.name} ended with {process.returncode}")
-            assert process.returncode in ACCEPTED, worker.log.read_text()[-3000:]
-            worker.start()
+            if worker in self._armed:
+                self._tend_armed(worker, self._armed[worker])
+            elif worker in self._leaving:
+                self._tend_leaving(worker)
+            elif worker not in self._away and process is not None and process.poll() is not None:
+                self._note_end(worker, ACCEPTED)
+                worker.start()
+
+    def _note_end(self, worker: ToyWorker, accepted: set[int]) -> int:
+        """Count how *worker* ended, and let no other way pass."""
+        assert worker.process is not None
+        code = worker.process.returncode
+        assert code is not None
+        self.ended[code] += 1
+        self.say(f"    {worker.folder.name} ended with {code}")
+        assert code in accepted, worker.log.read_text()[-3000:]
+        return code
+
+    def _tend_armed(self, worker: ToyWorker, fault: Fault) -> None:
+        """See whether *worker* has come to its point; one that ended before begins again."""
+        assert worker.process is not None
+        if worker.process.poll() is not None:
+            struck = self._note_end(worker, ACCEPTED) == -signal.SIGKILL
+            if struck:
+                self._struck(worker, fault)
+            worker.start(failpoints="" if struck else charge(fault))
+        elif fault.kind in FREEZING and worker.state() == "T":
+            self._struck(worker, fault)
+            self._away.add(worker)
+            self._sleeps(worker, fault)
+        elif time.monotonic() - self._asked_at > ASK_S:
+            self._asked_at = time.monotonic()
+            shards = self._shards(worker)
+            if shards == 0 or (shards and fault.point == "revoked"):
+                self._rebalance()
+
+    def _struck(self, worker: ToyWorker, fault: Fault) -> None:
+        del self._armed[worker]
+        self.struck[fault.kind] += 1
+        self.say(f"    {worker.folder.name} came to {fault.point}")
+
+    def _tend_leaving(self, worker: ToyWorker) -> None:
+        assert worker.process is not None
+        if worker.process.poll() is not None:
+            self._note_end(worker, LEFT)
+            away_s = self._leaving.pop(worker)
+            if worker is not self.guest:
+                self.later(away_s, lambda: self._start(worker))
 
     def later(self, seconds: float, what: Callable[[], None]) -> None:
         """Do something in so many seconds."""
@@ -259,17 +359,24 @@ class Siege:
         there = [worker for worker in everybody if worker not in self._away]
         return there if all else [worker for worker in there if worker.process.poll() is None]
 
-    def _is_ready(self, worker: ToyWorker) -> bool:
+    def _shards(self, worker: ToyWorker) -> int | None:
+        """Give how many shards *worker* has, or None if it isn't ready."""
         try:
-            worker.ask("/ready")
+            return len(json.loads(worker.ask("/ready"))["shards"])
         except (urllib.error.URLError, OSError):
-            return False
-        return True
+            return None
+
+    def _is_ready(self, worker: ToyWorker) -> bool:
+        return self._shards(worker) is not None
+
+    def _free(self) -> list[ToyWorker]:
+        """Give the workers that run and that nothing is about to happen to."""
+        return [worker for worker in self.running() if worker not in self._armed]
 
     def _victim(self, target: int) -> ToyWorker:
         """Choose a worker that runs; wait for one if there is none."""
-        self.wait_for(lambda: bool(self.running()), "a worker that runs")
-        there = self.running()
+        self.wait_for(lambda: bool(self._free()), "a worker that runs")
+        there = self._free()
         return there[target % len(there)]
 
     def _kill(self, worker: ToyWorker, *, wipe: bool = False) -> None:
@@ -295,8 +402,10 @@ class Siege:
         if fault.kind in BROKEN_BY:
             # One at a time: a broker that is down can't be paused.
             self.wait_for(lambda: not self._broken and self._in_sync(), "broker and network")
+            self._breaks += not fault.kind.startswith(("source", "answer"))
         STRIKES[fault.kind](self, fault)
-        self.struck[fault.kind] += 1
+        if not fault.point:
+            self.struck[fault.kind] += 1
 
     def _killed(self, fault: Fault) -> None:
         worker = self._victim(fault.target)
@@ -304,8 +413,8 @@ class Siege:
         self.later(fault.for_s, lambda: self._start(worker))
 
     def _both_killed(self, fault: Fault) -> None:
-        self.wait_for(lambda: len(self.running()) > 1, "two workers that run")
-        victims = self.running()
+        self.wait_for(lambda: len(self._free()) > 1, "two workers that run")
+        victims = self._free()
         for worker in victims:
             worker.signal(signal.SIGKILL)
         for worker in victims:
@@ -324,78 +433,72 @@ class Siege:
 
         self.later(fault.for_s, again)
 
-    def _killed_at_point(self, fault: Fault) -> None:
-        worker = self._victim(fault.target)
+    def _arm(self, fault: Fault) -> None:
+        """Have a worker die or freeze at a point within its work, whenever it comes there."""
         if fault.point == "revoked":
             # The guest is who makes the others share anew.
-            self.wait_for(lambda: set(self.workers) <= set(self.running()), "workers that run")
+            self.wait_for(lambda: set(self.workers) <= set(self._free()), "workers that run")
             worker = self.workers[fault.target % len(self.workers)]
+        else:
+            # Of three workers one may have no partitions, and come to no point.
+            self._dismiss_guest()
+            self.wait_for(lambda: bool(self._free()), "a worker that runs")
+            worker = self._victim(fault.target)
         self._kill(worker, wipe=fault.wipe)
-        self._start(worker, f"{fault.point}=1")
+        self._start(worker, charge(fault))
+        self._armed[worker] = fault
+
+    def _dismiss_guest(self) -> None:
+        if self.guest not in self._away:
+            self._leave(self.guest, 0.0)
+
+    def _leave(self, worker: ToyWorker, away_s: float) -> None:
+        """Tell *worker* to end, and don't wait for it."""
+        assert worker.process is not None
         self._away.add(worker)
-        process = worker.process
-        if fault.point == "revoked":
-            self.wait_for(lambda: self._is_ready(worker) or process.poll() is not None, "ready")
-            self._rebalance()
-        self.wait_for(lambda: process.poll() is not None, f"death at {fault.point}")
-        self.say(f"    {worker.folder.name} ended with {process.returncode}")
-        assert process.returncode in ACCEPTED
-        self.ended[process.returncode] += 1
-        self._start(worker)
+        self._leaving[worker] = away_s
+        if worker.process.poll() is None:
+            worker.process.terminate()
 
     def _rebalance(self) -> None:
-        """Have the group share its partitions anew."""
-        if self.guest in self._away:
+        """Have the group share its partitions anew; once, until that must have happened."""
+        if time.monotonic() - self._shared_at < SHARE_S:
+            return
+        self._shared_at = time.monotonic()
+        if self.guest not in self._away:
+            self._dismiss_guest()
+        elif self.guest not in self._leaving:
             self._start(self.guest)
-        else:
-            self._away.add(self.guest)
-            self.guest.process.terminate()
 
     def _frozen(self, fault: Fault) -> None:
         worker = self._victim(fault.target)
         self._away.add(worker)
         worker.signal(signal.SIGSTOP)
-        self.later(fault.for_s, lambda: self._wake(worker))
-        self._note_zombie(worker, fault)
+        self._sleeps(worker, fault)
 
-    def _frozen_at_point(self, fault: Fault) -> None:
-        worker = self._victim(fault.target)
-        self._kill(worker, wipe=fault.wipe)
-        self._start(worker, f"{fault.point}=1:freeze")
-        self._away.add(worker)
-        process = worker.process
-        self.wait_for(
-            lambda: process.poll() is not None or worker.state() == "T",
-            f"freeze at {fault.point}",
-        )
-        self.later(fault.for_s, lambda: self._wake(worker))
-        self._note_zombie(worker, fault)
+    def _sleeps(self, worker: ToyWorker, fault: Fault) -> None:
+        """Have *worker* go on when it is time; by then its session may be over."""
+        breaks = None if self._broken else self._breaks
 
-    def _note_zombie(self, worker: ToyWorker, fault: Fault) -> None:
-        if fault.for_s > SESSION_S and worker.process is not None:
-            self.woken.append(worker.process)
+        def wake() -> None:
+            self.say(f"    {worker.folder.name} wakes up")
+            if fault.for_s > SESSION_S and worker.process is not None:
+                until = time.monotonic() + FENCED_S
+                self.woken.append(Woken(worker.process, breaks == self._breaks, until))
+            self._thaw(worker)
 
-    def _wake(self, worker: ToyWorker) -> None:
-        self.say(f"    {worker.folder.name} wakes up")
-        self._thaw(worker)
+        self.later(fault.for_s, wake)
 
     def _joins(self, fault: Fault) -> None:
-        self.wait_for(lambda: not self._due, "others")
+        self.wait_for(lambda: not self._armed and not self._leaving, "others")
         if self.guest in self._away:
             self._start(self.guest)
         else:
             self._leaves(fault)
 
     def _leaves(self, fault: Fault) -> None:
-        self.wait_for(lambda: not self._due, "others")
-        worker = self.guest if self.guest not in self._away else self._victim(fault.target)
-        self._away.add(worker)
-        code = worker.stop()
-        self.ended[code] += 1
-        self.say(f"    {worker.folder.name} left with {code}")
-        assert code in {0, 70}, worker.log.read_text()[-3000:]
-        if worker is not self.guest:
-            self.later(fault.for_s, lambda: self._start(worker))
+        guest_is_there = self.guest not in self._away and self.guest not in self._armed
+        self._leave(self.guest if guest_is_there else self._victim(fault.target), fault.for_s)
 
     def _abandoned(self, fault: Fault) -> None:
         name = f"till-{len(self._hung)}"
@@ -480,6 +583,12 @@ class Siege:
         assert self.proxy.silence()
         self.later(fault.for_s, self._network_mended)
 
+    def _answer_lost(self, _: Fault) -> None:
+        assert self.proxy is not None
+        before = self.proxy.answers_lost
+        self.proxy.lose_answer(END_TRANSACTION)
+        self.wait_for(lambda: self.proxy.answers_lost > before, "a commit")
+
     def _network_mended(self) -> None:
         assert self.proxy is not None
         self.proxy.delay_s, self.proxy.refusing = 0.0, False
@@ -491,13 +600,13 @@ STRIKES: Mapping[str, Callable[[Siege, Fault], None]] = {
     "two workers killed at once": Siege._both_killed,
     "worker killed, disk lost": Siege._killed,
     "worker killed while it starts": Siege._killed_starting,
-    "worker killed in a commit": Siege._killed_at_point,
-    "worker killed while it opens": Siege._killed_at_point,
-    "worker killed in a restore": Siege._killed_at_point,
-    "worker killed in a rebalance": Siege._killed_at_point,
+    "worker killed in a commit": Siege._arm,
+    "worker killed while it opens": Siege._arm,
+    "worker killed in a restore": Siege._arm,
+    "worker killed in a rebalance": Siege._arm,
     "worker frozen past its session": Siege._frozen,
-    "worker frozen in a commit past its session": Siege._frozen_at_point,
-    "transaction timed out": Siege._frozen_at_point,
+    "worker frozen in a commit past its session": Siege._arm,
+    "transaction timed out": Siege._arm,
     "worker joins": Siege._joins,
     "worker leaves": Siege._leaves,
     "source transaction aborted": Siege._abandoned,
@@ -511,12 +620,16 @@ STRIKES: Mapping[str, Callable[[Siege, Fault], None]] = {
     "network slow": Siege._slow,
     "connections cut": Siege._cut,
     "connections half open": Siege._half_open,
+    "answer to a commit lost": Siege._answer_lost,
 }
+
+FREEZING = {"worker frozen in a commit past its session", "transaction timed out"}
 
 BROKEN_BY = {
     kind
     for kind in STRIKES
-    if kind.startswith(("broker", "network", "connections", "source", "group", "transaction coor"))
+    if kind.startswith(("broker", "network", "connections", "answer", "source", "group"))
+    or kind == "transaction coordinator killed"
 }
 
 
