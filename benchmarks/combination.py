@@ -22,11 +22,11 @@ from msgspec import Struct
 
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
+from streams.core.case import Case, see
 from streams.core.explanation import explain
 from streams.core.matching import CampaignIndex
 from streams.core.optimum import Combination, Solver
 from streams.core.programme import load_programme
-from streams.core.quote import Case, see
 from streams.core.spending import UsableLot, spend
 
 SEED = 20170407

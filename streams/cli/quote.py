@@ -14,12 +14,13 @@ from streams.cli.errors import USAGE, VerbError
 from streams.cli.publishing import read
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import Campaign, load_campaign
+from streams.core.case import Case, see
 from streams.core.explanation import Explanation, explain
 from streams.core.grammar import DocumentError
 from streams.core.matching import CampaignIndex
 from streams.core.optimum import Solver
 from streams.core.programme import Programme, load_programme
-from streams.core.quote import Case, Quote, finish, see
+from streams.core.quote import Quote, finish
 from streams.core.vectors_promotions import quote_document
 from streams.documents import read_campaigns, read_programme
 

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from streams.core.accrual import Accrual, Facts, LineNet, Room, Rules
+from streams.core.case import Case
 from streams.core.earning import birthday_key, member_limits
 from streams.core.policy import LedgerPolicy
-from streams.core.quote import Case, Quote
+from streams.core.quote import Quote
 from streams.core.receipt import EpochMs, Money, Points, Receipt, SaleLine
 
 

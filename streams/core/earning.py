@@ -22,7 +22,9 @@ from streams.core.accrual import (
     Room,
     Rules,
 )
-from streams.core.accrual_choice import Earner, awarded, choose
+from streams.core.accrual_choice import choose
+from streams.core.accrual_claims import Earner
+from streams.core.accrual_count import awarded
 from streams.core.allocation import half_up
 from streams.core.campaigns import (
     Campaign,

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from streams.core.case import Case
 from streams.core.optimum import Combination, Solver
-from streams.core.quote import Case
 
 
 class NotApplied(Struct, frozen=True):

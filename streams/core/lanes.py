@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from streams.core.accrual_choice import Earner
+from streams.core.accrual_claims import Earner
 from streams.core.masks import bits
 
 

@@ -13,7 +13,8 @@ from math import lcm
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.accrual_choice import NO_CHOICE, Choice, Earner, better, choose
+from streams.core.accrual_choice import choose
+from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, better
 from streams.core.assembly import Assembly, usual
 from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.foregone import foregone

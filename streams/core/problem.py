@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.accrual_choice import Earner
+from streams.core.accrual_claims import Earner
 from streams.core.campaigns import Threshold
 from streams.core.combination import Offer, Unit
 

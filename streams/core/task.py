@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from streams.core.accrual_choice import Choice
+from streams.core.accrual_claims import Choice
 from streams.core.combination import Claim, Offer, Unit
 
 # Objective, discount, − claims with needs, claims, priorities: larger is better.

@@ -17,11 +17,12 @@ from streams.core.allocation import spread
 from streams.core.basket import load_basket, load_member
 from streams.core.calendar import dates, instant, zone_of
 from streams.core.campaigns import load_campaign
+from streams.core.case import Case, see
 from streams.core.explanation import Explanation, NotApplied, explain
 from streams.core.matching import CampaignIndex
 from streams.core.optimum import Solver
 from streams.core.programme import load_programme
-from streams.core.quote import Case, Quote, finish, see, written_claims
+from streams.core.quote import Quote, finish, written_claims
 
 ABSENT = "(absent)"
 

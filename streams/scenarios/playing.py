@@ -18,11 +18,12 @@ from streams.core.adjustments import Adjustment
 from streams.core.allocation import half_up
 from streams.core.basket import attribute, load_basket
 from streams.core.calendar import instant
+from streams.core.case import Case
 from streams.core.confirmation import Variance, variances
 from streams.core.explanation import Explanation, explain
 from streams.core.holds import OPEN_MS, Allocation, Hold, Takes
 from streams.core.optimum import Solver
-from streams.core.quote import Case, Quote, finish
+from streams.core.quote import Quote, finish
 from streams.core.receipt import EpochMs, Identifier
 from streams.core.status import StatusChange
 from streams.scenarios.document import Scenario, Step

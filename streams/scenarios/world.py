@@ -19,6 +19,7 @@ from streams.core.accrual import Accrual, Facts, Limit, LineNet, Room, Rules
 from streams.core.adjustments import Adjustment
 from streams.core.basket import Basket, Member, MemberLot
 from streams.core.campaigns import Campaign
+from streams.core.case import Case, see
 from streams.core.confirmation import (
     Quoted,
     as_quoted,
@@ -53,7 +54,7 @@ from streams.core.ownership import (
 )
 from streams.core.printed_sum import lay_sum
 from streams.core.programme import Programme, policy_of
-from streams.core.quote import Case, Quote, see
+from streams.core.quote import Quote
 from streams.core.receipt import Attribute, EpochMs, Identifier, Points, Receipt, SaleLine
 from streams.core.redemption import attributes_of
 from streams.core.refusals import form_refusal, source_refusal

@@ -6,16 +6,9 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.core.accrual_choice import (
-    NO_CHOICE,
-    Choice,
-    Earner,
-    at_odds,
-    award,
-    better,
-    choose,
-    counted,
-)
+from streams.core.accrual_choice import choose
+from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, at_odds, better
+from streams.core.accrual_count import award, counted
 
 KINDS = {"percent": 10_000, "times": 100, "per": 30, "points": 1}
 

@@ -7,6 +7,7 @@ from streams.core.account import Account
 from streams.core.accrual import Facts
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
+from streams.core.case import see
 from streams.core.confirmation import (
     Variance,
     as_quoted,
@@ -21,7 +22,7 @@ from streams.core.history import History, no_rules
 from streams.core.matching import CampaignIndex
 from streams.core.policy import ledger_policy
 from streams.core.programme import load_programme
-from streams.core.quote import finish, see
+from streams.core.quote import finish
 from streams.core.receipt import LineDiscount, Receipt, RedeemRequest, SaleLine
 from streams.core.settlement import Rulebook, settle_receipt
 

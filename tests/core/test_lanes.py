@@ -4,7 +4,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streams.core.accrual_choice import Earner, choose
+from streams.core.accrual_choice import choose
+from streams.core.accrual_claims import Earner
 from streams.core.lanes import places, plain_claims, rate_of
 
 SCALE = 10_000

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streams.core import optimum
-from streams.core.accrual_choice import Earner, choose
+from streams.core.accrual_choice import choose
+from streams.core.accrual_claims import Earner
 from streams.core.campaigns import Threshold
 from streams.core.combination import Claim, Offer, Unit, discount_lane
 from streams.core.lane_search import Search

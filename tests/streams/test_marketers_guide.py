@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from streams.core.basket import load_basket, load_member
+from streams.core.case import see
 from streams.core.conditions import decimal
 from streams.core.matching import CampaignIndex, Refusal, judge
-from streams.core.quote import quote, see
+from streams.core.quote import quote
 from streams.core.receipt import DecimalValue
 from streams.documents import campaign_of, nodes, programme_of, written
 
