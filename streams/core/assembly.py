@@ -1,34 +1,33 @@
 """The best combination where lines hardly see each other: parts apart, then put together.
 
 Most receipts fall into parts, lines or what sets tie together, that only share the
-limits of some campaigns and a last coupon over all lines.  Each part is worth at most
-what it is worth at prices: a minor unit that a limited campaign takes costs its price,
-and a unit left counts what it does after the coupon.  So the best of each part add up
-to a bound, and their combination is worth nearly that; what is between the two is how
-much worse another outcome of a part may be.  Few are, and those are put together.
+limits of some campaigns and a last coupon over all lines.  Which lines claim limited
+campaigns is chosen first (`takers`).  Each part is worth at most what it is worth if a
+unit left counts what it does after the coupon.  So the best of each part add up to a
+bound, and their combination is worth nearly that; what is between the two is how much
+worse another outcome of a part may be.  Few are, and those are put together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
-from itertools import permutations, product
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from streams.core.combination import Claim, Offer, discount_lane
 from streams.core.depth import allow_depth
-from streams.core.line_ways import LineWays
+from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
-from streams.core.set_part import SetPart
+from streams.core.set_gains import Filling, fillings
+from streams.core.set_part import ROUNDED, SetPart
 from streams.core.set_ways import SetWays
+from streams.core.takers import Takers
 from streams.core.task import Budget, Position, Solution, Task
 from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 GUESS = 64  # Minor units below the best that are looked for at first.
-VARIANTS_MOST = 128  # Exchanges of pieces that are weighed; beyond it the answer is not proven.
-PARTS_A_NODE = 16  # To estimate a combination is a node for so many parts.
-ROUNDS = 3  # How often prices are adjusted.
-TIED_MOST, TIED_MOST_A_LINE = 50, 5  # Campaigns on the lines of sets: in all, and on each.
+TIED_MOST, TIED_MOST_A_LINE = 50, 10  # Campaigns on the lines of sets: in all, and on each.
 
 
 class Usual(Struct, frozen=True):
@@ -59,20 +58,24 @@ def usual(task: Task) -> Usual | None:
         and not any(offer.alone or offer.items for offer in offers)
         and all(whole <= task.scale and cut <= task.scale for whole, cut in task.rates.values())
         and (not blocks or (len(blocks) == 1 and _last(task, blocks[0], lanes)))
-        and _limits_fit([offers[at] for at in limited], offers)
+        and _limits_fit([offers[at] for at in limited], offers, lanes)
         and _sets_fit(offers)
         and not _too_tied(offers)
     )
     return Usual(lanes, limited, blocks[0] if blocks else -1) if apart else None
 
 
-def _limits_fit(limited: Sequence[Offer], offers: Sequence[Offer]) -> bool:
-    """Tell whether all limits are of line effects of one lane, in which no set is laid."""
-    lanes = {offer.lane for offer in limited}
+def _limits_fit(limited: Sequence[Offer], offers: Sequence[Offer], lanes: Sequence[int]) -> bool:
+    """Tell whether all limits are of line effects of one lane, before which no set is laid."""
+    if not limited:
+        return True
+    lane = limited[0].lane
     return (
-        len(lanes) <= 1
+        all(offer.lane == lane for offer in limited)
         and not any(offer.skip or offer.kind in ("set", "basket") for offer in limited)
-        and not any(offer.kind == "set" and offer.lane in lanes for offer in offers)
+        and not any(
+            offer.kind == "set" and lanes.index(offer.lane) <= lanes.index(lane) for offer in offers
+        )
     )
 
 
@@ -119,46 +122,42 @@ def _last(task: Task, place: int, lanes: tuple[int, ...]) -> bool:
 class _Line:
     """A line that no set ties to others, as a part."""
 
-    def __init__(self, line: LineWays) -> None:
+    whole = True
+
+    def __init__(self, line: LineWays, start: Start) -> None:
         self.lines = (line,)
-        self.whole = True
+        self.start = start
+        self.most = line.most(start.at, start.running, start.off)
 
-    def prepare(self) -> int:
-        """Give the most it is worth."""
-        line = self.lines[0]
-        return line.most(0, line.whole, 0)
-
-    def best(self, guess: int, must: int) -> list[Outcome]:
-        """List the outcomes not below the best less *guess*, best first."""
+    def best(self, guess: int, least: int, must: int) -> list[Outcome]:
+        """List the outcomes not below *least* and the best less *guess*, best first."""
         if must < 0:
-            return self.outcomes(self.prepare() - guess, must)
-        found = self.outcomes(-1, must)
-        return [each for each in found if each.priced >= found[0].priced - guess]
+            return self.outcomes(max(least, self.most - guess), must)
+        found = self.outcomes(least, must)
+        return [each for each in found if each.worth >= found[0].worth - guess]
 
     def outcomes(self, least: int, must: int) -> list[Outcome]:
-        """List the outcomes whose priced worth is not below *least*, best first."""
-        line = self.lines[0]
-        ways = line.ways(0, line.whole, 0, least)
+        """List the outcomes whose worth is not below *least*, best first."""
+        line, start = self.lines[0], self.start
+        ways = line.ways(start.at, start.running, start.off, least)
+        found = [(way.worth, (*start.places, *way.places)) for way in ways]
         if must >= 0:
-            ways = [way for way in ways if must in way.places]
-        ways.sort(key=lambda way: (-way.priced, way.places))
+            found = [each for each in found if must in each[1]]
+        found.sort(key=lambda each: (-each[0], each[1]))
         return [
-            Outcome(
-                way.priced,
-                way.worth,
-                tuple((place, line.own) for place in way.places),
-                (),
-                () if way.limited < 0 else ((way.limited, way.taken, way.lost),),
-            )
-            for way in ways
+            Outcome(worth, tuple([(place, line.own) for place in places]))
+            for worth, places in found
         ]
+
+
+Part = _Line | SetWays
 
 
 class Assembly:
     """
     One search of a component in one order; `run` gives the best, `bound` is not below it.
 
-    Outcomes that can't reach *known*, an objective found in another order, are left out.
+    Outcomes that can't reach *known*, an objective found elsewhere, are left out.
     """
 
     def __init__(self, task: Task, kind: Usual, budget: Budget, known: Fraction | None) -> None:
@@ -175,17 +174,21 @@ class Assembly:
         self.ties = 0
         self.weighed: set[frozenset[object]] = set()
         self.spent = False
-        self.prices: dict[int, int] = dict.fromkeys(kind.limited, 0)
         # To weigh a combination is as much work as so many other nodes.
         self.weight = 4 + len(task.units) // 4
         self.lines = self._lines()
-        self.parts = self._parts()
-        self.fits = all(self._is_met(offer) for offer in task.offers if offer.net is not None)
+        self.groups = self._groups()
+        self.doubtful = tuple(
+            offer.id for offer in task.offers if offer.net is not None and not self._is_met(offer)
+        )
+        self.fits = True
         self.block = None if kind.block < 0 else task.offers[kind.block]
         self.rest = task.fixed * FINE  # What does not depend on the parts.
         self._set_rates()
-        self._set_prices()
-        self.top_of_rest = self.rest + sum(p * self._limit(c) for c, p in self.prices.items())
+        self.fillings: dict[int, list[Filling] | None] = {}
+        self.parts: dict[tuple[int, tuple[Start, ...]], Part] = {}
+        limits = {at: task.offers[at].limit or 0 for at in kind.limited}
+        self.takers = Takers(self.lines, limits, task.units, self.count)
 
     @property
     def bound(self) -> Fraction:
@@ -203,14 +206,12 @@ class Assembly:
         for at, unit in enumerate(task.units):
             if unit.line in units_of:
                 units_of[unit.line].append(at)
-        by_depth = [
-            [
-                (at, offer)
-                for at, offer in sorted(enumerate(task.offers), key=lambda each: _rank(each[1]))
-                if offer.lane == lane and offer.kind not in ("set", "basket")
-            ]
-            for lane in self.kind.lanes
+        effects = [
+            (at, offer, frozenset(offer.lines))
+            for at, offer in sorted(enumerate(task.offers), key=lambda each: _rank(each[1]))
+            if offer.kind not in ("set", "basket")
         ]
+        by_depth = [[each for each in effects if each[1].lane == lane] for lane in self.kind.lanes]
         seen = frozenset(
             at for at in range(len(task.offers)) if not task.plain >> at & 1 or at == self.must
         )
@@ -225,16 +226,23 @@ class Assembly:
         for line, own in self.lines.items():
             whole, cut = rates[line]
             own.keep = whole * FINE, cut * FINE
-        if self.block is None:
-            return
-        amount = self.block.figure
+        if self.block is not None:
+            self._share_block(self.block)
+        for part in self.groups:
+            if isinstance(part, SetPart):
+                part.weigh()
+
+    def _share_block(self, block: Offer) -> None:
+        """Lower what a minor unit left counts by its part of the coupon."""
+        rates = self.task.rates
+        amount = block.figure
         borne = {
-            line.line: part.part.borne(at)
-            for part in self.parts
-            if isinstance(part, SetWays)
+            line.line: part.borne(at)
+            for part in self.groups
+            if isinstance(part, SetPart)
             for at, line in enumerate(part.lines)
         }
-        lines = [self.lines[line] for line in self.block.lines]
+        lines = [self.lines[line] for line in block.lines]
         most = sum(line.whole - line.floor for line in lines)
         rooms = [self._least_room(line, borne.get(line.line, 0)) for line in lines]
         least = sum(rooms)
@@ -257,231 +265,198 @@ class Assembly:
     @staticmethod
     def _least_room(line: LineWays, borne: int) -> int:
         """Give the least room that any claims before the coupon leave on a line."""
-        return max(0, line.lowest(len(line.steps)) - line.floor - borne)
+        return max(0, line.lowest(DEEP) - line.floor - borne)
 
-    def _parts(self) -> list[_Line | SetWays]:
-        """Join the lines of each set, and make a part of every group."""
+    def _groups(self) -> list[LineWays | SetPart]:
+        """Join the lines of each set."""
         groups = {line: {line} for line in self.lines}
         sets = [(at, o) for at, o in enumerate(self.task.offers) if o.kind == "set"]
         for _, offer in sets:
             joined = set[int]().union(*(groups[line] for line in offer.lines))
             groups.update(dict.fromkeys(joined, joined))
-        parts: list[_Line | SetWays] = []
+        found: list[LineWays | SetPart] = []
         for line, group in groups.items():
             if line != min(group):
                 continue
             own = [at for at, offer in sets if offer.lines[0] in group]
             if not own:
-                parts.append(_Line(self.lines[line]))
+                found.append(self.lines[line])
                 continue
             depth = self.kind.lanes.index(self.task.offers[own[0]].lane)
             lines = [self.lines[each] for each in sorted(group)]
-            task = self.task
-            part = SetPart(lines, task.units, task.offers, own, depth)
-            parts.append(SetWays(part, self.count))
-        return parts
+            found.append(SetPart(lines, self.task.units, self.task.offers, own, depth))
+        return found
 
     def count(self, nodes: int) -> bool:
         """Use nodes of the budget; False when none is left."""
         return self.budget.take(nodes)
 
-    def _set_prices(self) -> None:
-        """
-        Set for each limited campaign the price at which what it takes just fits.
-
-        Any prices give a bound; these give a low one.
-        """
-        prices = self.prices
-        for line in self.lines.values():
-            line.prices = prices
-        for _ in range(ROUNDS if len(prices) > 1 else 1):
-            for place in sorted(prices):
-                prices[place] = self._price(place)
-
-    def _price(self, place: int) -> int:
-        offer = self.task.offers[place]
-        assert offer.limit is not None
-        gains = []
-        for line in offer.lines:
-            gain, taken = self.lines[line].gain_of(place)
-            if gain > 0:
-                gains.append((gain // taken, taken))
-        gains.sort(reverse=True)
-        left = offer.limit
-        for rate, taken in gains:
-            left -= taken
-            if left < 0:
-                return rate
-        return 0
-
     def _is_met(self, offer: Offer) -> bool:
         """Tell whether no combination misses an offer's threshold."""
         assert offer.net is not None
         depth = self.kind.lanes.index(offer.lane)
-        lines = list(self.lines if offer.net.over == "all" else offer.lines)
-        total = 0
-        for line in lines:
-            own = self.lines[line]
-            total += own.lowest(sum(step.depth < depth for step in own.steps))
-        for part in self.parts:
-            if isinstance(part, SetWays) and part.part.depth < depth:
-                total -= sum(
-                    part.part.borne(at) for at, o in enumerate(part.lines) if o.line in lines
-                )
+        lines = set(self.lines if offer.net.over == "all" else offer.lines)
+        total = sum(self.lines[line].lowest(depth) for line in lines)
+        for part in self.groups:
+            if isinstance(part, SetPart) and part.depth < depth:
+                total -= sum(part.borne(at) for at, o in enumerate(part.lines) if o.line in lines)
         return offer.net.met(total)
 
     # --- Searching ------------------------------------------------------------
 
     def run(self) -> Solution | None:
         """Search all; None when nothing reaches what is known."""
-        if self.must < 0 or self.must == self.kind.block:
-            self._search(self.parts, -1)
+        if self.doubtful and self.must < 0:
+            self._begin_without(self.doubtful)
+        if self.must < 0 or self.must == self.kind.block or self.must in self.kind.limited:
+            self._search(-1)
         else:
-            for forced, part in enumerate(self.parts):
-                if any(line.line in self.task.offers[self.must].lines for line in part.lines):
-                    self._search(self.parts, forced)
+            for forced, part in enumerate(self.groups):
+                lines = part.lines if isinstance(part, SetPart) else (part,)
+                if any(line.line in self.task.offers[self.must].lines for line in lines):
+                    self._search(forced)
         if self.best is not None and not self.spent:
             self.best = tidied(self.task, self.best)
         return self.best
 
-    def _search(self, parts: Sequence[_Line | SetWays], forced: int) -> None:
-        listed = []
-        top = self.top_of_rest
-        for at, part in enumerate(parts):
-            most = part.prepare()
-            own = part.best(GUESS * self.scale, self.must if at == forced else -1)
-            if not own:
-                return
-            listed.append(own)
-            top += own[0].priced if part.whole else most
-            self.spent |= not part.whole
-        self.top = max(self.top, top)
+    def _begin_without(self, ids: Collection[str]) -> None:
+        """Begin with the best that leaves out campaigns whose thresholds may be missed."""
+        task = self.task
+        kept = [at for at, offer in enumerate(task.offers) if offer.id not in ids]
+        less = replace(
+            task,
+            offers=tuple([task.offers[at] for at in kept]),
+            odds=tuple([task.odds[at] for at in kept]),
+            plain=sum((task.plain >> at & 1) << place for place, at in enumerate(kept)),
+            wary=sum((task.wary >> at & 1) << place for place, at in enumerate(kept)),
+        )
+        kind = usual(less)
+        assert kind is not None
+        apart = Assembly(less, kind, self.budget, None)
+        if apart.fits:
+            self.best = apart.run()
+            if self.best is not None:
+                self._raise(self.best)
+
+    def _raise(self, found: Solution) -> None:
+        objective = found.merit[0]
+        self.least = max(self.least, -(-objective.numerator * self.scale // objective.denominator))
+
+    def _search(self, forced: int) -> None:
+        """Go through the choices of who claims limited campaigns; *forced* part has the must."""
+        base = self.rest
+        for part in self.groups:
+            if isinstance(part, SetPart):
+                base += part.gain + sum(
+                    line.most(0, line.whole, 0) + ROUNDED * part.scale for line in part.lines
+                )
+            else:
+                base += part.most(0, part.whole, 0)
+        top = base + self.takers.most()
+        open_top = -1
+        for taking in self.takers.choices(lambda gain: base + gain >= self.least):
+            if self.must in self.kind.limited and all(t.place != self.must for t in taking):
+                continue
+            starts = self.takers.starts(taking)
+            open_top = max(open_top, self._settle(starts, forced))
+        self.spent |= self.takers.spent
+        self.top = max(self.top, top if self.takers.spent else min(top, open_top))
+
+    def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
+        """Put the parts together that go on from *starts*; give a bound where it is not proven."""
+        parts = [self._part(at, starts) for at in range(len(self.groups))]
+        top = self.rest + sum([part.most for part in parts])
         if top < self.least:
-            return
-        chosen = [own[0] for own in listed]
-        self.weigh(chosen)
+            return -1
+        listed = []
+        for at, part in enumerate(parts):
+            others = top - part.most
+            own = part.best(GUESS * self.scale, self.least - others, self._must(at, forced))
+            self.spent |= not part.whole
+            if not own:
+                return -1 if part.whole else top
+            listed.append(own)
+            if part.whole:
+                top = others + own[0].worth
+        self.weigh([own[0] for own in listed])
         slack = top - self.least
         if slack > GUESS * self.scale:
             listed = [
-                part.outcomes(own[0].priced - slack, self.must if at == forced else -1)
+                part.outcomes(own[0].worth - slack, self._must(at, forced))
                 for at, (part, own) in enumerate(zip(parts, listed, strict=True))
             ]
-            chosen = self._climb(listed, chosen)
-            self.weigh(chosen)
-            slack = top - self.least
-        listed = [[each for each in own if each.priced >= own[0].priced - slack] for own in listed]
-        self.spent |= any(not part.whole for part in parts)
+        listed = [[each for each in own if each.worth >= own[0].worth - slack] for own in listed]
         _Joining(self, listed).run()
+        if all(part.whole for part in parts) and not self.spent:
+            return -1
+        self.spent = True
+        return top
 
-    def _limit(self, place: int) -> int:
-        limit = self.task.offers[place].limit
-        assert limit is not None
-        return limit
+    def _must(self, at: int, forced: int) -> int:
+        return self.must if at == forced else -1
 
-    def estimate(self, chosen: Sequence[Outcome]) -> int:
-        """Give the most a combination can be worth: limits cut each campaign in proportion."""
-        worth = self.rest
-        taken: dict[int, int] = {}
-        lost: dict[int, int] = {}
-        for outcome in chosen:
-            worth += outcome.worth
-            for place, own, less in outcome.limited:
-                taken[place] = taken.get(place, 0) + own
-                lost[place] = lost.get(place, 0) + less
-        for place, whole in taken.items():
-            over = whole - self._limit(place)
-            if over > 0:
-                worth -= lost[place] * over // whole
-        return worth
+    def _part(self, at: int, starts: Mapping[int, Start]) -> Part:
+        """Give a part whose lines go on from *starts*, or from the beginning."""
+        group = self.groups[at]
+        lines = group.lines if isinstance(group, SetPart) else (group,)
+        own = tuple([starts.get(line.line, line.start) for line in lines])
+        known = self.parts.get((at, own))
+        if known is None:
+            if isinstance(group, SetPart):
+                known = SetWays(group, self._fillings(at, group), own, self.count)
+            else:
+                known = _Line(group, own[0])
+            self.parts[at, own] = known
+        return known
 
-    def _climb(self, listed: Sequence[Sequence[Outcome]], start: list[Outcome]) -> list[Outcome]:
-        """Exchange one outcome at a time while that is estimated to be worth more."""
-        chosen = start
-        best = self.estimate(chosen)
-        better = True
-        while better:
-            better = False
-            for at, own in enumerate(listed):
-                for outcome in own:
-                    if outcome is chosen[at] or not self.count(1 + len(chosen) // PARTS_A_NODE):
-                        continue
-                    tried = [*chosen[:at], outcome, *chosen[at + 1 :]]
-                    worth = self.estimate(tried)
-                    if worth > best:
-                        chosen, best, better = tried, worth, True
-        return chosen
+    def _fillings(self, at: int, part: SetPart) -> list[Filling] | None:
+        if at not in self.fillings:
+            self.fillings[at] = fillings(part)
+        return self.fillings[at]
 
     # --- Weighing a combination exactly ---------------------------------------
 
     def weigh(self, chosen: Sequence[Outcome]) -> None:
         """Evaluate a combination, once, and keep it if it is the best."""
-        whole = frozenset((outcome.effects, outcome.sets) for outcome in chosen)
+        whole = frozenset([(outcome.effects, outcome.sets) for outcome in chosen])
         if whole in self.weighed:
             return
         self.weighed.add(whole)
-        sets = tuple(claim for outcome in chosen for claim in outcome.sets)
-        alike = [own for outcome in chosen for own in outcome.alike]
-        if not alike or not self._is_cut(chosen):
-            self._evaluate(chosen, sets)
-            return
-        seen = set()
-        for number, orders in enumerate(product(*(permutations(own) for own in alike))):
-            if number >= VARIANTS_MOST or (number and not self.count(self.weight)):
-                self.spent = True
-                return
-            names = {
-                one: other
-                for own, order in zip(alike, orders, strict=True)
-                for one, other in zip(own, order, strict=True)
-            }
-            renamed = tuple(_renamed(claim, names) for claim in sets)
-            key = frozenset((claim.offer.id, claim.units, claim.group) for claim in renamed)
-            if key not in seen:
-                seen.add(key)
-                self._evaluate(chosen, renamed)
-
-    def _is_cut(self, chosen: Sequence[Outcome]) -> bool:
-        taken: dict[int, int] = {}
-        for outcome in chosen:
-            for place, own, _ in outcome.limited:
-                taken[place] = taken.get(place, 0) + own
-        return any(own > self._limit(place) for place, own in taken.items())
-
-    def _evaluate(self, chosen: Sequence[Outcome], sets: Sequence[Claim]) -> None:
         task = self.task
         claims: dict[int, list[Claim]] = {lane: [] for lane in self.kind.lanes}
-        in_sets = {(claim.offer.lane, u) for claim in sets for u in claim.units}
         for outcome in chosen:
             for place, units in outcome.effects:
                 offer = task.offers[place]
-                own = units
-                if outcome.alike:
-                    own = self._free(offer.lane, units, in_sets)
-                claims[offer.lane].append(Claim(offer, own))
-        for claim in sets:
-            claims[claim.offer.lane].append(claim)
+                claims[offer.lane].append(Claim(offer, units))
+            for claim in outcome.sets:
+                claims[claim.offer.lane].append(claim)
         if self.block is not None:
-            whole = [u for line in self.block.lines for u in self.lines[line].own]
-            claims[self.block.lane].append(Claim(self.block, tuple(sorted(whole))))
+            own = [u for line in self.block.lines for u in self.lines[line].own]
+            claims[self.block.lane].append(Claim(self.block, tuple(sorted(own))))
         running = task.start.running
         discount = 0
         for lane in self.kind.lanes:
             if not claims[lane]:
                 continue
+            if self.doubtful and self._misses(claims[lane], running):
+                return
             result = discount_lane(claims[lane], task.units, running, None)
             if result is None:
                 return
-            running = tuple(r - off for r, off in zip(running, result.off, strict=True))
+            running = tuple([r - off for r, off in zip(running, result.off, strict=True)])
             discount += sum(result.totals.values())
-        everything = tuple(claim for lane in self.kind.lanes for claim in claims[lane])
+        everything = tuple([claim for lane in self.kind.lanes for claim in claims[lane]])
         self._account(everything, running, discount)
 
-    def _free(
-        self, lane: int, units: tuple[int, ...], in_sets: set[tuple[int, int]]
-    ) -> tuple[int, ...]:
-        """Give the units of a line that no set of the lane has, after pieces were exchanged."""
-        own = self.lines[self.task.units[units[0]].line].own
-        return tuple(u for u in own if (lane, u) not in in_sets)
+    def _misses(self, claims: Sequence[Claim], running: Sequence[int]) -> bool:
+        """Tell whether a threshold is missed by what runs when its lane begins."""
+        for offer in {claim.offer.id: claim.offer for claim in claims}.values():
+            net = offer.net
+            if net is not None:
+                lines = self.lines if net.over == "all" else offer.lines
+                if not net.met(sum(running[u] for line in lines for u in self.lines[line].own)):
+                    return True
+        return False
 
     def _account(self, claims: tuple[Claim, ...], running: tuple[int, ...], discount: int) -> None:
         task = self.task
@@ -518,10 +493,7 @@ class Assembly:
             self.best = tidied(task, self.best)
         if self.best is None or comes_before(found, self.best, task.units):
             self.best = found
-            objective = merit[0]
-            self.least = max(
-                self.least, -(-objective.numerator * self.scale // objective.denominator)
-            )
+            self._raise(found)
 
 
 class _Joining:
@@ -531,45 +503,32 @@ class _Joining:
         self.whole = whole
         self.settled = [own[0] for own in listed if len(own) == 1]
         self.open = sorted((own for own in listed if len(own) > 1), key=len)
-        self.rest = [whole.top_of_rest]
+        self.rest = [whole.rest]
         for own in reversed(self.open):
-            self.rest.append(self.rest[-1] + own[0].priced)
+            self.rest.append(self.rest[-1] + own[0].worth)
         self.rest.reverse()
 
     def run(self) -> None:
         """Weigh every combination that may be as good as the best."""
         allow_depth(2 * len(self.open))
-        self._choose(0, sum(each.priced for each in self.settled), ())
+        self._choose(0, sum(each.worth for each in self.settled), ())
 
-    def _choose(self, at: int, priced: int, chosen: tuple[Outcome, ...]) -> None:
+    def _choose(self, at: int, worth: int, chosen: tuple[Outcome, ...]) -> None:
         whole = self.whole
         if at == len(self.open):
-            everything = [*self.settled, *chosen]
-            if not whole.count(len(everything) // PARTS_A_NODE):
+            if not whole.count(whole.weight):
                 whole.spent = True
                 return
-            if whole.estimate(everything) >= whole.least:
-                if not whole.count(whole.weight):
-                    whole.spent = True
-                    return
-                whole.weigh(everything)
+            whole.weigh([*self.settled, *chosen])
             return
         for outcome in self.open[at]:
-            if priced + outcome.priced + self.rest[at + 1] < whole.least:
+            if worth + outcome.worth + self.rest[at + 1] < whole.least:
                 return
             if not whole.count(1):
                 whole.spent = True
                 return
-            self._choose(at + 1, priced + outcome.priced, (*chosen, outcome))
+            self._choose(at + 1, worth + outcome.worth, (*chosen, outcome))
 
 
 def _rank(offer: Offer) -> tuple[bool, int, str]:
     return offer.coded, -offer.priority, offer.id
-
-
-def _renamed(claim: Claim, names: dict[int, int]) -> Claim:
-    return Claim(
-        claim.offer,
-        tuple(sorted(names.get(u, u) for u in claim.units)),
-        tuple(sorted(names.get(u, u) for u in claim.group)),
-    )

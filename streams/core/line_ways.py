@@ -3,14 +3,18 @@
 A line that no set parts takes one campaign or none in each lane.  Its net never rises
 when it runs at less, and a minor unit left counts no more than one taken, so the
 largest discount in each lane is its best way; every other way leaves that one in some
-lane.  Limited campaigns break the rule, because what they take has a price.
+lane.  Limited campaigns are not in the table: where they are claimed is settled before
+(`takers`), and the line goes on from there.
 """
 
 from collections.abc import Sequence
 
 from msgspec import Struct
 
+from streams.core.allocation import spread
 from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Offer, Unit
+
+DEEP = 1 << 30  # A depth after every lane.
 
 # Place of the offer, basis points, fixed discount, fixed price; what does not apply is −1.
 Effect = tuple[int, int, int, int]
@@ -21,30 +25,37 @@ class Way(Struct, frozen=True, gc=False):
     One way of a line through the lanes, or from some lane on.
 
     Attributes:
-        priced: Worth less the price of what a limited campaign takes.
-        worth: At most what it counts, uncut.
-        net: What it leaves.
+        worth: At most what it counts.
         places: The offers it claims, in order of lanes.
-        limited: The limited one among them, or −1.
-        taken: What that takes uncut.
-        lost: At least what is lost if that is cut to nothing; a part loses its part.
     """
 
-    priced: int
     worth: int
-    net: int
     places: tuple[int, ...] = ()
-    limited: int = -1
-    taken: int = 0
-    lost: int = 0
+
+
+class Start(Struct, frozen=True, gc=False):
+    """
+    Where a line goes on from, once it is settled what it has of limited campaigns.
+
+    Attributes:
+        at: The step it goes on with.
+        running: What it runs at, and *runs* by unit.
+        off: What was taken of it before.
+        places: The offers it has claimed.
+    """
+
+    at: int
+    running: int
+    off: int
+    places: tuple[int, ...]
+    runs: tuple[int, ...]
 
 
 class Step(Struct, frozen=True, gc=False):
-    """The effects of one lane on a line; *limited* ones have a price each."""
+    """The effects of one lane on a line."""
 
     depth: int
     plain: tuple[Effect, ...]
-    limited: tuple[Effect, ...]
 
 
 def effect_of(place: int, offer: Offer, whole: int, quantity: int) -> Effect:
@@ -78,11 +89,12 @@ class LineWays:
     The ways of one line in one order of lanes.
 
     Attributes:
-        steps: Lanes with an effect on it.
-        straight: Whether what it is worth is straight in what a limited effect takes.
+        steps: Lanes with an effect on it that nothing limits.
+        tight: The limited effects on it, all of the lane at *tight_depth*.
+        all_steps: By lane, all effects on it.
         keep: Worth of a minor unit left on it, undiscounted and discounted; at most *scale*.
         seen: Offers that something else sees, so that equals can't stand for them.
-        prices: By limited offer, what a minor unit that it takes costs.
+        start: Where it begins.
     """
 
     def __init__(  # noqa: PLR0917 - All that a table is made of.
@@ -90,135 +102,115 @@ class LineWays:
         line: int,
         own: Sequence[int],
         units: Sequence[Unit],
-        by_depth: Sequence[Sequence[tuple[int, Offer]]],
+        by_depth: Sequence[Sequence[tuple[int, Offer, frozenset[int]]]],
         limited: frozenset[int],
         seen: frozenset[int],
         scale: int,
     ) -> None:
         self.line = line
         self.own = tuple(own)
-        self.whole = sum(units[u].list for u in own)
-        self.floor = sum(units[u].floor for u in own)
+        lists = tuple([units[u].list for u in own])
+        self.floors = tuple([units[u].floor for u in own])
+        self.whole = sum(lists)
+        self.floor = sum(self.floors)
         self.scale = scale
         self.seen = seen
         self.keep = (0, 0)
-        self.prices: dict[int, int] = {}
-        quantity = sum(units[u].quantity for u in own)
+        self.start = Start(0, self.whole, 0, (), lists)
+        self.tight: tuple[Effect, ...] = ()
+        self.tight_depth = 0
+        quantity = sum([units[u].quantity for u in own])
+        self.all_steps: list[tuple[int, list[Effect]]] = []
         steps = []
         for depth, offers in enumerate(by_depth):
-            here = [effect_of(p, o, self.whole, quantity) for p, o in offers if line in o.lines]
-            if here:
-                plain = tuple(effect for effect in here if effect[0] not in limited)
-                tight = tuple(effect for effect in here if effect[0] in limited)
-                steps.append(Step(depth, plain, tight))
+            here = [
+                effect_of(place, offer, self.whole, quantity)
+                for place, offer, lines in offers
+                if line in lines
+            ]
+            if not here:
+                continue
+            self.all_steps.append((depth, here))
+            plain = [effect for effect in here if effect[0] not in limited]
+            if len(plain) < len(here):
+                self.tight = tuple([effect for effect in here if effect[0] in limited])
+                self.tight_depth = depth
+            if plain:
+                steps.append(Step(depth, tuple(plain)))
         self.steps = tuple(steps)
-        self.straight = self._is_straight()
 
-    def _is_straight(self) -> bool:
-        """Tell whether no discount after a limited one ends at 0, so that parts stay parts."""
-        limited = [number for number, step in enumerate(self.steps) if step.limited]
-        if not limited or self.floor:
-            return not self.floor
-        least = self.lowest(len(self.steps))
-        return all(e[2] <= least for step in self.steps[limited[0] + 1 :] for e in step.plain)
-
-    def lowest(self, steps: int) -> int:
-        """Give the least it can run at after so many steps."""
+    def lowest(self, depth: int) -> int:
+        """Give the least it can run at when the lane at *depth* begins."""
         running = self.whole
-        for step in self.steps[:steps]:
-            offs = [off_of(e, running, self.floor) for e in (*step.plain, *step.limited)]
-            running -= max([0, *offs])
+        for at, effects in self.all_steps:
+            if at >= depth:
+                break
+            running -= max([0, *[off_of(e, running, self.floor) for e in effects]])
         return running
 
+    def after(self, runs: Sequence[int], off: int) -> tuple[int, ...]:
+        """Give what each unit runs at after *off* is taken of the line: spread by room."""
+        if len(runs) == 1:
+            return (runs[0] - off,)
+        shares = spread(off, [r - floor for r, floor in zip(runs, self.floors, strict=True)])
+        return tuple([r - share for r, share in zip(runs, shares, strict=True)])
+
     def most(self, at: int, running: int, off: int) -> int:
-        """Give the most it is worth, priced, from step *at* on, with *off* taken before."""
-        if not off and self.keep[0] > self.keep[1]:
-            return max(self.keep[0] * running, self._most(at, running, 0))
-        return self._most(at, running, off)
-
-    def _most(self, at: int, running: int, off: int) -> int:
-        floor = self.floor
-        for number in range(at, len(self.steps)):
-            step = self.steps[number]
+        """Give the most it is worth from step *at* on, with *off* taken before."""
+        floor, begun = self.floor, off
+        whole = running
+        for step in self.steps[at:] if at else self.steps:
             best = 0
-            for effect in step.plain:
-                best = max(best, off_of(effect, running, floor))
-            if step.limited:
-                found = self._most(number + 1, running - best, off + best)
-                for effect in step.limited:
-                    taken = off_of(effect, running, floor)
-                    if taken > 0:
-                        found = max(found, self._priced(number, running, off, effect, taken))
-                return found
+            for _, percent, fixed, price in step.plain:
+                if percent >= 0:
+                    taken = (2 * running * percent + WHOLE_BP) // (2 * WHOLE_BP)
+                elif price >= 0:
+                    taken = running - price
+                else:
+                    taken = fixed
+                if taken > best:  # noqa: PLR1730 - A call would cost as much as all the rest.
+                    best = taken
+            if floor and best > running - floor:
+                best = running - floor
+            elif best > running:
+                best = running
             running -= best
             off += best
-        return off * self.scale + self.keep[1] * running
-
-    def gain_of(self, place: int) -> tuple[int, int]:
-        """Give what a limited effect adds to the best way without it, and what it takes."""
-        running, off = self.whole, 0
-        for number, step in enumerate(self.steps):
-            best = max([0, *(off_of(e, running, self.floor) for e in step.plain)])
-            if step.limited:
-                own = next(e for e in step.limited if e[0] == place)
-                taken = off_of(own, running, self.floor)
-                if taken <= 0:
-                    return 0, 0
-                others = [self._most(number + 1, running - best, off + best)]
-                for effect in step.limited:
-                    other = off_of(effect, running, self.floor)
-                    if effect is not own and other > 0:
-                        others.append(self._priced(number, running, off, effect, other))
-                worth = self._most(number + 1, running - taken, off + taken)
-                return worth - max(others), taken
-            running -= best
-            off += best
-        return 0, 0
-
-    def _priced(self, number: int, running: int, off: int, effect: Effect, taken: int) -> int:
-        """
-        Weigh a limited effect at a step: at its price, or as if it were cut to nothing.
-
-        Cut to a part it is between the two, as what follows is straight in what it takes,
-        but for a minor unit of rounding a step.  Not so at a floor: there the cut may cost
-        nothing.
-        """
-        worth = self._most(number + 1, running - taken, off + taken)
-        if not self.straight:
-            return worth + self._margin(number)
-        bare = self._most(number + 1, running, off)
-        return max(bare, worth - self.prices[effect[0]] * taken) + self._margin(number)
-
-    def _margin(self, number: int) -> int:
-        return self.scale * (1 + len(self.steps) - number)
+        worth = off * self.scale + self.keep[1] * running
+        if not begun and self.keep[0] > self.keep[1]:
+            return max(self.keep[0] * whole, worth)
+        return worth
 
     def ways(self, at: int, running: int, off: int, least: int) -> list[Way]:
-        """List the ways from step *at* on whose priced worth is not below *least*."""
+        """List the ways from step *at* on whose worth is not below *least*."""
         found = self._ways(at, running, off, least)
         if not off and self.keep[0] > self.keep[1]:
             found = [way for way in found if way.places]
             worth = self.keep[0] * running
             if worth >= least:
-                found.append(Way(worth, worth, running))
+                found.append(Way(worth))
         return found
 
     def _ways(self, at: int, running: int, off: int, least: int) -> list[Way]:
         if at == len(self.steps):
             worth = off * self.scale + self.keep[1] * running
-            return [Way(worth, worth, running)] if worth >= least else []
-        step = self.steps[at]
+            return [Way(worth)] if worth >= least else []
         found = []
-        if self._most(at + 1, running, off) >= least:
+        if self._discounted(at + 1, running, off) >= least:
             found += self._ways(at + 1, running, off, least)
-        for effect, taken in self.distinct(step.plain, running):
-            if self._most(at + 1, running - taken, off + taken) >= least:
+        for effect, taken in self.distinct(self.steps[at].plain, running):
+            if self._discounted(at + 1, running - taken, off + taken) >= least:
                 rest = self._ways(at + 1, running - taken, off + taken, least)
-                found += [_before(effect[0], way) for way in rest]
-        for effect in step.limited:
-            taken = off_of(effect, running, self.floor)
-            if taken > 0:
-                found += self._limited_ways(at, running, off, effect, taken, least)
+                found += [Way(way.worth, (effect[0], *way.places)) for way in rest]
         return found
+
+    def _discounted(self, at: int, running: int, off: int) -> int:
+        """Give the most it is worth, counted as a discounted line."""
+        for step in self.steps[at:]:
+            best = max([0, *[off_of(e, running, self.floor) for e in step.plain]])
+            running -= best
+            off += best
+        return off * self.scale + self.keep[1] * running
 
     def distinct(self, effects: Sequence[Effect], running: int) -> list[tuple[Effect, int]]:
         """List the effects that give something, one of those that give the same unseen."""
@@ -232,58 +224,26 @@ class LineWays:
             found.append((effect, taken))
         return found
 
-    def _limited_ways(  # noqa: PLR0917 - The state of a walk through the lanes.
-        self, at: int, running: int, off: int, effect: Effect, taken: int, least: int
-    ) -> list[Way]:
-        margin = self._margin(at)
-        price = self.prices[effect[0]]
-        found = []
-        for places in self._claims(at + 1, running, running - taken, off + taken, least - margin):
-            worth, net = self._followed(places, at + 1, running - taken, off + taken)
-            bare = worth
-            if self.straight:
-                bare, _ = self._followed(places, at + 1, running, off)
-            priced = max(bare, worth - price * taken) + margin
-            if priced >= least:
-                own = (effect[0], *places)
-                way = Way(priced, worth + margin, net, own, effect[0], taken, worth - bare)
-                found.append(way)
+    def before(self, depth: int) -> list[Start]:
+        """List every way up to the lane at *depth*, limited campaigns left aside."""
+        found = [self.start]
+        for number, step in enumerate(self.steps):
+            if step.depth >= depth:
+                break
+            found = self.through(number, found)
         return found
 
-    def _claims(
-        self, at: int, bare: int, running: int, off: int, least: int
-    ) -> list[tuple[int, ...]]:
-        """
-        List what can be claimed after a limited effect so that, uncut, it is worth *least*.
+    def through(self, number: int, found: Sequence[Start]) -> list[Start]:
+        """Lead every start on through a step: with each of its effects, or none."""
+        after = []
+        for one in found:
+            after.append(Start(number + 1, one.running, one.off, one.places, one.runs))
+            for effect, taken in self.distinct(self.steps[number].plain, one.running):
+                runs = self.after(one.runs, taken)
+                places = (*one.places, effect[0])
+                after.append(Start(number + 1, one.running - taken, one.off + taken, places, runs))
+        return after
 
-        Cut, the line may run anywhere up to *bare*; so what gives nothing uncut counts too,
-        and effects that give the same uncut don't stand for each other.
-        """
-        if self._most(at, running, off) < least:
-            return []
-        if at == len(self.steps):
-            return [()]
-        found = list(self._claims(at + 1, bare, running, off, least))
-        for effect in self.steps[at].plain:
-            most = off_of(effect, bare, self.floor)
-            if most > 0:
-                taken = max(0, off_of(effect, running, self.floor))
-                rest = self._claims(at + 1, bare, running - taken, off + taken, least)
-                found += [(effect[0], *each) for each in rest]
-        return found
-
-    def _followed(self, places: Sequence[int], at: int, running: int, off: int) -> tuple[int, int]:
-        """Give the worth and the net of claiming just *places* from step *at* on."""
-        for step in self.steps[at:]:
-            for effect in step.plain:
-                if effect[0] in places:
-                    taken = max(0, off_of(effect, running, self.floor))
-                    running -= taken
-                    off += taken
-        return off * self.scale + self.keep[1] * running, running
-
-
-def _before(place: int, way: Way) -> Way:
-    return Way(
-        way.priced, way.worth, way.net, (place, *way.places), way.limited, way.taken, way.lost
-    )
+    def steps_before(self, depth: int) -> int:
+        """Count its steps before the lane at *depth*."""
+        return sum(step.depth < depth for step in self.steps)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from streams.core.combination import WHOLE_BP, Offer, Unit
-from streams.core.line_ways import Effect, LineWays, Step, off_of
+from streams.core.line_ways import LineWays, Start, effect_of, off_of
 
 PIECES_A_NODE = 64  # Squared pieces of a part for which a node counts as one more.
 ROUNDED = 2  # Minor units that rounding can add to a piece's part of a set, at most.
@@ -18,18 +18,16 @@ class Entry(Struct, frozen=True, gc=False):
     A line's way into the lane of the sets.
 
     Attributes:
-        most: The most that the line is worth from there on, sets and prices included.
-        bare: The same without sets.
-        limited: The limited offer among *places*, or −1; *taken* is what it takes.
+        bare: The most that the line is worth from there on, without sets.
+        runs: What a piece of it runs at, at most.
+        lost: What a piece of it loses at least of what it is worth by being in a set.
+        start: Where the line is.
     """
 
-    most: int
     bare: int
-    running: int
-    off: int
-    places: tuple[int, ...]
-    limited: int = -1
-    taken: int = 0
+    runs: int
+    lost: int
+    start: Start
 
 
 class SetPart:
@@ -39,8 +37,12 @@ class SetPart:
     Attributes:
         into: By line, how many of its steps come before that lane.
         out: By line, how many come before the lane after it.
-        straight: By line, whether what follows a limited effect is straight in what it takes.
-        margin: What rounding can add to a straight line between two outcomes.
+        bare: Whether no line has a floor.
+        even: By line, whether what sets take of it adds up: what follows stays in proportion.
+        high: By line, what a further minor unit of discount in the lane is worth at most.
+        low: The same at least.
+        worth: By line, what a minor unit of a set's discount is worth on it at most.
+        gain: What the sets can add to the lines at most, however these enter.
     """
 
     def __init__(
@@ -55,41 +57,41 @@ class SetPart:
         self.units = units
         self.offers = offers
         self.sets = tuple(sets)
+        self.sizes = {place: set_size(offers[place]) for place in sets}
         self.depth = depth
         self.scale = lines[0].scale
-        self.into = [sum(step.depth < depth for step in line.steps) for line in lines]
-        self.out = [sum(step.depth <= depth for step in line.steps) for line in lines]
+        self.into = [line.steps_before(depth) for line in lines]
+        self.out = [line.steps_before(depth + 1) for line in lines]
         self.line_of = {u: at for at, line in enumerate(lines) for u in line.own}
         self.lists = [unit.list for unit in units]
-        self.floors = any(line.floor for line in lines)
-        self.straight = [self._is_straight(at) for at in range(len(lines))]
+        self.bare = not any(line.floor for line in lines)
+        self.even = [self._is_even(at) for at in range(len(lines))]
         self.dearest = max(self.lists[u] for u in self.line_of)
         self.reach = {place: self._reach(offers[place]) for place in sets}
         # A node of a large part is more work: it counts for as many.
         self.weight = 1 + len(self.line_of) ** 2 // PIECES_A_NODE
-        self.margin = self.scale * (4 * len(lines) + 6 * len(self.line_of))
+        self.high: list[int] = []
+        self.low: list[int] = []
+        self.worth: list[int] = []
+        self.gain = 0
+        self.known: dict[tuple[int, Start], list[Entry]] = {}
 
     def weigh(self) -> None:
-        """Weigh the ways into the lane, once rates and prices are set."""
-        lines = self.lines
-        # What a further minor unit of discount in the lane is worth, at most and at least.
-        self.high = [self.scale - line.keep[1] for line in lines]
+        """Weigh a minor unit of each line, once rates are set."""
+        self.high = [self.scale - line.keep[1] for line in self.lines]
         self.low = [
             high * self._left(at, self.out[at]) // WHOLE_BP for at, high in enumerate(self.high)
         ]
-        least = [
-            high * self._left(at, self.into[at]) // WHOLE_BP for at, high in enumerate(self.high)
+        self.worth = [
+            low if self._is_even(at) else high
+            for at, (low, high) in enumerate(zip(self.low, self.high, strict=True))
         ]
-        self.lowest = min(least)
-        limited = {e[0] for line in lines for step in line.steps for e in step.limited}
-        self.several = len(limited) > 1
-        self.entries = [self._entries(at) for at in range(len(lines))]
+        self.gain = self._most_gain()
 
-    def _is_straight(self, at: int) -> bool:
-        line = self.lines[at]
-        limited = [number for number, step in enumerate(line.steps) if step.limited]
-        later = line.steps[limited[0] + 1 :] if limited else ()
-        return not line.floor and all(e[2] < 0 for step in later for e in step.plain)
+    def _is_even(self, at: int) -> bool:
+        """Tell whether nothing but percents of what runs comes after the sets."""
+        later = self.lines[at].steps[self.out[at] :]
+        return self.bare and all(percent >= 0 for s in later for _, percent, _, _ in s.plain)
 
     def _reach(self, offer: Offer) -> int:
         """Find the most that the cheapest piece of a set can be: its size-th dearest piece."""
@@ -107,9 +109,9 @@ class SetPart:
             return 0
         left = WHOLE_BP
         for each in line.steps[step:]:
-            if any(percent < 0 for _, percent, _, _ in (*each.plain, *each.limited)):
+            if any(percent < 0 for _, percent, _, _ in each.plain):
                 return 0
-            left = left * (WHOLE_BP - max(e[1] for e in (*each.plain, *each.limited))) // WHOLE_BP
+            left = left * (WHOLE_BP - max(e[1] for e in each.plain)) // WHOLE_BP
         return left
 
     # --- What sets can take and add at most -----------------------------------
@@ -125,9 +127,9 @@ class SetPart:
         offer, line = self.offers[place], self.lines[at]
         if line.line not in offer.lines:
             return 0
-        size = set_size(offer)
+        size = self.sizes[place]
         room = running - line.floor // len(line.own)
-        if self.floors or offer.by_list:
+        if not self.bare or offer.by_list:
             return room
         if offer.reward == "amount":
             return min(room, offer.figure)
@@ -154,16 +156,14 @@ class SetPart:
         line = self.lines[at]
         best = 0
         for step in line.steps[self.into[at] : self.out[at]]:
-            best = max([0, *(off_of(e, running, line.floor) for e in step.plain)])
+            best = max([0, *[off_of(e, running, line.floor) for e in step.plain]])
         return best // len(line.own)
 
-    def sets_gain(self, entries: Sequence[Entry]) -> int:
-        """Give what the sets can add to lines that enter so."""
+    def _most_gain(self) -> int:
         pieces = []
-        for at, entry in enumerate(entries):
-            own = self.lines[at].own
-            left = self.forgone(at, entry.running)
-            pieces += [(-(-entry.running // len(own)), left, at)] * len(own)
+        for at, line in enumerate(self.lines):
+            left = self.forgone(at, line.lowest(self.depth))
+            pieces += [(self.lists[u], left, at) for u in line.own]
         return self.packed(pieces)
 
     def packed(self, pieces: list[Piece]) -> int:
@@ -172,7 +172,7 @@ class SetPart:
         # By how many pieces are used.
         best = [0] * (len(pieces) + 1)
         for place in self.sets:
-            size = set_size(self.offers[place])
+            size = self.sizes[place]
             gains = self._gains(place, pieces)
             before = best
             best = list(before)
@@ -184,10 +184,10 @@ class SetPart:
     def _gains(self, place: int, pieces: list[Piece]) -> list[int]:
         """Give what one set of an offer, two, and so on, can add at most."""
         offer = self.offers[place]
-        size = set_size(offer)
+        size = self.sizes[place]
         own = [piece for piece in pieces if self.lines[piece[2]].line in offer.lines]
         if offer.cheapest == 1 and offer.reward == "percent" and not offer.by_list:
-            return self._cheapest_gains(offer, own)
+            return self._cheapest_gains(offer, size, own)
         each = sorted(
             (
                 self.high[at] * max(0, self.share(place, at, running) + 1 - left)
@@ -197,7 +197,7 @@ class SetPart:
         )
         return [sum(each[: count * size]) for count in range(1, len(own) // size + 1)]
 
-    def _cheapest_gains(self, offer: Offer, pieces: list[Piece]) -> list[int]:
+    def _cheapest_gains(self, offer: Offer, size: int, pieces: list[Piece]) -> list[int]:
         """
         Bound sets that reward their cheapest piece; *pieces* come dearest first.
 
@@ -205,7 +205,6 @@ class SetPart:
         each of them leaves what effects would take of it.  Of disjoint sets, the j-th
         dearest cheapest piece is not above the (j·n)-th dearest of all.
         """
-        size = set_size(offer)
         if len(pieces) < size:
             return []
         high, low = max(self.high), min(self.low)
@@ -230,91 +229,44 @@ class SetPart:
 
     # --- Into the lane --------------------------------------------------------
 
-    def _entries(self, at: int) -> list[Entry]:
-        line = self.lines[at]
-        found: list[tuple[int, int, tuple[int, ...], int, int]] = [(line.whole, 0, (), -1, 0)]
-        for step in line.steps[: self.into[at]]:
-            after = list(found)
-            for running, off, places, limited, taken in found:
-                for effect, own in self._effects(line, step, running, cut=limited >= 0):
-                    more = (*places, effect[0])
-                    after.append((running - own, off + own, more, limited, taken))
-                for effect in step.limited:
-                    own = off_of(effect, running, line.floor)
-                    if own > 0:
-                        more = (*places, effect[0])
-                        after.append((running - own, off + own, more, effect[0], own))
-            found = after
-        entries = [self._entry(at, *each) for each in found]
-        entries.sort(key=lambda entry: (-entry.most, entry.places))
-        return entries
+    def entries(self, at: int, start: Start) -> list[Entry]:
+        """List a line's ways from *start* into the lane, those of most worth first."""
+        known = self.known.get((at, start))
+        if known is None:
+            found = [start]
+            for number in range(start.at, self.into[at]):
+                found = self.lines[at].through(number, found)
+            line, into = self.lines[at], self.into[at]
+            known = []
+            for one in found:
+                bare = line.most(into, one.running, one.off) + ROUNDED * self.scale
+                known.append(Entry(bare, max(one.runs), self._lost(at, bare, one), one))
+            known.sort(key=lambda entry: (-entry.bare, entry.start.places))
+            self.known[at, start] = known
+        return known
 
-    @staticmethod
-    def _effects(
-        line: LineWays, step: Step, running: int, *, cut: bool
-    ) -> list[tuple[Effect, int]]:
-        if not cut:
-            return line.distinct(step.plain, running)
-        # Cut, the line may run higher, where other effects give something, and not the same.
-        return [(e, max(0, off_of(e, running, line.floor))) for e in step.plain]
-
-    def _entry(  # noqa: PLR0917 - A state on the way into the lane.
-        self, at: int, running: int, off: int, places: tuple[int, ...], limited: int, taken: int
-    ) -> Entry:
+    def _lost(self, at: int, bare: int, start: Start) -> int:
         line = self.lines[at]
+        steps = line.steps[self.into[at] : self.out[at]]
+        if not steps:
+            return 0
         count = len(line.own)
-        piece = -(-running // count)
-        share = max(self.share(place, at, piece) for place in self.sets)
-        gain = self.high[at] * max(0, share + 1 - self.forgone(at, running)) * count
-        bare = line.most(self.into[at], running, off) + ROUNDED * self.scale
-        if limited >= 0:
-            bare += self.margin + self._cut_gain(at, running, limited, taken, places, share * count)
-        return Entry(bare + gain, bare, running, off, places, limited, taken)
-
-    def _cut_gain(  # noqa: PLR0917 - A state on the way into the lane.
-        self,
-        at: int,
-        running: int,
-        limited: int,
-        taken: int,
-        places: tuple[int, ...],
-        share: int,
-    ) -> int:
-        """Give what a limit's cut, or its price, can add to the line: see `set_cut`."""
-        dearest, spread = max(self.high), max(self.high) - self.lowest
-        steepest = max(self._steepest(self.offers[place]) for place in self.sets)
-        each = self.lowest - -(-dearest * steepest // WHOLE_BP)
-        after = places[places.index(limited) + 1 :]
-        lost = each * taken
-        if each > 0:
-            lost = each * self.arriving(taken, after, low=True)
-        if not self.straight[at]:
-            lost = min(0, lost)
-        price = self.lines[at].prices[limited] * taken
-        if not any(self.offers[place].rewarded for place in self.sets) and not self.several:
-            # The mean of what pieces cost moves no more than what they run at.
-            back = self.arriving(taken, after, low=False)
-            share = min(share, -(-share * back // max(1, running)))
-        return spread * share - min(lost, price)
-
-    @staticmethod
-    def _steepest(offer: Offer) -> int:
-        return offer.figure if offer.reward == "percent" else WHOLE_BP
-
-    # --- What a minor unit becomes --------------------------------------------
-
-    def arriving(self, amount: int, places: Sequence[int], *, low: bool) -> int:
-        """Give what is left of *amount* more after these line effects, at least or at most."""
-        for place in places:
-            offer = self.offers[place]
-            if offer.by_list or offer.kind == "amount":
-                continue
-            if offer.kind == "price":
-                amount = 0 if low else amount
-                continue
-            left = amount * (WHOLE_BP - offer.figure)
-            amount = left // WHOLE_BP if low else -(-left // WHOLE_BP)
-        return amount
+        found = []
+        for left in range(count):
+            running = start.running * left // count
+            best = 0
+            for place, *_ in steps[0].plain if left else ():
+                own = line.own[:left]
+                effect = effect_of(
+                    place,
+                    self.offers[place],
+                    sum([self.lists[u] for u in own]),
+                    sum([self.units[u].quantity for u in own]),
+                )
+                best = max(best, off_of(effect, running, 0) + ROUNDED)
+            worth = line.most(self.out[at], start.running - best, start.off + best)
+            found.append((bare - worth) // (count - left))
+        return min(found)
 
 
 def set_size(offer: Offer) -> int:

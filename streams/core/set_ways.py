@@ -6,103 +6,122 @@ alone.  So a part is settled by one way into the lane for each line, one laying 
 sets, and one way out for each line.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from streams.core.line_ways import Start
 from streams.core.part import Outcome
+from streams.core.set_gains import ANY, Filling, SetGains
 from streams.core.set_lane import SetLane
-from streams.core.set_part import Entry, SetPart
+from streams.core.set_part import SetPart
 
 
 class SetWays:
     """
-    Searches a part; `prepare` has to come first.
+    Searches a part whose lines go on from *starts*.
 
     Attributes:
+        most: The most that it is worth.
         whole: False when the nodes were spent before every outcome was found.
     """
 
-    def __init__(self, part: SetPart, count: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        part: SetPart,
+        ways: Sequence[Filling] | None,
+        starts: Sequence[Start],
+        count: Callable[[int], bool],
+    ) -> None:
         self.part = part
         self.lines = part.lines
+        self.starts = tuple(starts)
         self.count = count
         self.whole = True
         self.least = -1
-        self.lanes: dict[tuple[Entry, ...], SetLane] = {}
+        self.lanes: dict[tuple[int, ...], SetLane] = {}
+        self.entries = [part.entries(at, start) for at, start in enumerate(starts)]
+        self.bare = sum([entries[0].bare for entries in self.entries])
+        self.most = self.bare + part.gain
+        self.gains = SetGains(part, self.entries, ways)
+        self.losses: list[list[int]] = []
 
-    def prepare(self) -> int:
-        """Weigh the ways into the lane; give the most that the part is worth."""
-        self.part.weigh()
-        self.rest = [0]
-        for entries in reversed(self.part.entries):
-            self.rest.append(self.rest[-1] + entries[0].most)
-        self.rest.reverse()
-        part = self.part
-        bare = sum(max(entry.bare for entry in entries) for entries in part.entries)
-        dearest = [(part.lists[u], 0, at) for u, at in part.line_of.items()]
-        return min(self.rest[0], bare + part.packed(dearest))
-
-    def best(self, guess: int, must: int) -> list[Outcome]:
-        """List the outcomes not below the best less *guess*, best first; *must* is in all."""
+    def best(self, guess: int, least: int, must: int) -> list[Outcome]:
+        """List the outcomes not below *least* and the best less *guess*, best first."""
         found: list[Outcome] = []
-        self.least = -1
+        self.least = least
+        if not self.losses:
+            most, self.losses = self.gains.most((ANY,) * len(self.entries))
+            self.most = min(self.most, most)
+        if self.most < least:
+            return []
         if must < 0:
-            first = self._lane(tuple(entries[0] for entries in self.part.entries))
+            first = self._lane((0,) * len(self.entries))
             found = [self._without_sets(), *first.dearest()]
-            self.least = max(each.priced for each in found) - guess
-        for lane in self._lanes(0, 0, ()):
+            self.least = max([least, *[each.worth - guess for each in found]])
+        for lane in self._lanes((), self.most, self.losses):
             found += lane.outcomes(self.least, must, guess)
             self.whole &= lane.whole
-            self.least = max([self.least, *(each.priced - guess for each in found)])
-        return _sorted(each for each in found if each.priced >= self.least)
+            self.least = max([self.least, *[each.worth - guess for each in found]])
+        return _sorted(each for each in found if each.worth >= self.least)
 
     def _without_sets(self) -> Outcome:
         """Give the best way of each line by itself, to begin with."""
         ways = []
-        for line in self.lines:
-            own = line.ways(0, line.whole, 0, line.most(0, line.whole, 0))
-            ways.append((line, max(own, key=lambda way: way.priced)))
+        for line, start in zip(self.lines, self.starts, strict=True):
+            most = line.most(start.at, start.running, start.off)
+            own = line.ways(start.at, start.running, start.off, most)
+            ways.append((line, start, max(own, key=lambda way: way.worth)))
         return Outcome(
-            sum(way.priced for _, way in ways),
-            sum(way.worth for _, way in ways),
-            tuple((place, line.own) for line, way in ways for place in way.places),
-            (),
-            tuple((way.limited, way.taken, way.lost) for _, way in ways if way.limited >= 0),
+            sum(way.worth for *_, way in ways),
+            tuple(
+                (place, line.own)
+                for line, start, way in ways
+                for place in (*start.places, *way.places)
+            ),
         )
 
     def outcomes(self, least: int, must: int) -> list[Outcome]:
-        """List the outcomes whose priced worth is not below *least*, best first."""
+        """List the outcomes whose worth is not below *least*, best first."""
         found: list[Outcome] = []
         self.least = least
-        for lane in self._lanes(0, 0, ()):
+        for lane in self._lanes((), self.most, self.losses):
             found += lane.outcomes(least, must)
             self.whole &= lane.whole
         return _sorted(found)
 
-    def _lanes(self, at: int, worth: int, chosen: tuple[Entry, ...]) -> Iterator[SetLane]:
-        """Yield the lane for each way into it by which all lines together may reach `least`."""
-        part = self.part
-        if at == len(part.entries):
-            bare = sum(entry.bare for entry in chosen)
-            if bare + part.sets_gain(chosen) >= self.least:
-                yield self._lane(chosen)
-            return
-        for entry in part.entries[at]:
-            most = worth + entry.most
-            if most + self.rest[at + 1] < self.least:
-                return
-            if not self.count(self.part.weight):
-                self.whole = False
-                return
-            yield from self._lanes(at + 1, most, (*chosen, entry))
+    def _lanes(
+        self, chosen: tuple[int, ...], most: int, losses: list[list[int]]
+    ) -> Iterator[SetLane]:
+        """
+        Yield the lane for each way into it by which all lines together may reach `least`.
 
-    def _lane(self, entries: tuple[Entry, ...]) -> SetLane:
-        known = self.lanes.get(entries)
+        The first lines enter as *chosen*; of the others, all by their best entry, or a first
+        one by another.
+        """
+        if most < self.least:
+            return
+        count = len(self.entries)
+        yield self._lane((*chosen, *[0] * (count - len(chosen))))
+        for at in range(len(chosen), count):
+            before = (*chosen, *[0] * (at - len(chosen)))
+            for place in range(1, len(self.entries[at])):
+                if most - losses[at][place] < self.least:
+                    continue
+                if not self.count(self.part.weight):
+                    self.whole = False
+                    return
+                own = (*before, place)
+                below, lost = self.gains.most((*own, *[ANY] * (count - at - 1)))
+                yield from self._lanes(own, below, lost)
+
+    def _lane(self, choice: tuple[int, ...]) -> SetLane:
+        known = self.lanes.get(choice)
         if known is None:
-            known = self.lanes[entries] = SetLane(self.part, entries, self.count)
+            entries = [own[place] for own, place in zip(self.entries, choice, strict=True)]
+            known = self.lanes[choice] = SetLane(self.part, entries, self.count)
         return known
 
 
 def _sorted(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Order outcomes best first, and drop what was found twice."""
     distinct = {(each.effects, each.sets): each for each in outcomes}
-    return sorted(distinct.values(), key=lambda each: -each.priced)
+    return sorted(distinct.values(), key=lambda each: -each.worth)

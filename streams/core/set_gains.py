@@ -1,0 +1,201 @@
+"""What sets can add to a part at most, however its lines enter the lane of the sets.
+
+A set takes no more than its percentage of any pieces it could reward, and a minor unit
+of it is worth no more than on the line of the set where that is worth most.  So what a
+set adds is at most a sum over its pieces, and each piece may come from its own best
+entry, less its part of what that entry loses without sets.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from streams.core.combination import WHOLE_BP, Offer
+from streams.core.packing import STATES_MOST, Packing, states
+from streams.core.set_part import Entry, SetPart
+
+ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
+WAYS_MOST = 500  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
+ANY = -1  # A line may enter by any of its entries.
+
+Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
+
+
+class Filling(Struct, frozen=True, gc=False):
+    """
+    A way to lay a set, by lines.
+
+    Attributes:
+        number: Of its offer, among those of the part.
+        needs: How many pieces of which lines it has.
+        rewarded: Those that may be rewarded; *most* of them are.
+        rate: What a minor unit that a rewarded piece runs at adds.
+        fixed: What it adds besides, rounding included.
+    """
+
+    number: int
+    needs: Taken
+    rewarded: Taken
+    most: int
+    rate: int
+    fixed: int
+
+
+def fillings(part: SetPart) -> list[Filling] | None:
+    """List the ways to lay sets on a part, once it is weighed; None where they are too many."""
+    counts = tuple([len(line.own) for line in part.lines])
+    if not part.bare or states(counts) > STATES_MOST:
+        return None
+    found: list[Filling] = []
+    for number, place in enumerate(part.sets):
+        for way in _ways(part, part.offers[place], counts):
+            if len(found) == WAYS_MOST:
+                return None
+            found.append(_filling(part, number, way))
+    return found
+
+
+def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
+    offer = part.offers[part.sets[number]]
+    needs: dict[int, int] = {}
+    for taken in way:
+        for at, count in taken:
+            needs[at] = needs.get(at, 0) + count
+    rewarded = tuple(needs.items()) if offer.group is None else way[offer.group]
+    bearing = rewarded if offer.rewarded and offer.cheapest is None else tuple(needs.items())
+    worth = max([part.worth[at] for at, _ in bearing])
+    rate = 0
+    if offer.reward != "amount" and not offer.by_list:
+        rate = -(-worth * (offer.figure if offer.reward == "percent" else WHOLE_BP) // WHOLE_BP)
+    size = sum(needs.values())
+    most = size if offer.cheapest is None else offer.cheapest
+    fixed = worth * _fixed(part, offer, rewarded) + ROUNDED * part.scale * size
+    return Filling(number, tuple(needs.items()), rewarded, most, rate, fixed)
+
+
+class SetGains:
+    """
+    The bound of a part with these entries by line, best without sets first.
+
+    What each line has a choice of is one entry, by its place, or `ANY`.
+    """
+
+    def __init__(
+        self, part: SetPart, entries: Sequence[Sequence[Entry]], ways: Sequence[Filling] | None
+    ) -> None:
+        self.part = part
+        self.entries = entries
+        self.ways = ways
+        self.counts = tuple([len(line.own) for line in part.lines])
+        self.known: dict[tuple[int, int, int], int] = {}
+
+    def adds(self, at: int, choice: int, rate: int) -> int:
+        """Give what a piece of a line adds to a set that rewards it at *rate*, at most."""
+        known = self.known.get((at, choice, rate))
+        if known is None:
+            entries, count = self.entries[at], self.counts[at]
+            if choice != ANY:
+                entry = entries[choice]
+                known = rate * entry.runs - entry.lost
+            else:
+                bare = entries[0].bare
+                known = max([rate * e.runs - e.lost - (bare - e.bare) // count for e in entries])
+            self.known[at, choice, rate] = known
+        return known
+
+    def most(self, choice: Sequence[int]) -> tuple[int, list[list[int]]]:
+        """Give the most the part is worth, and by line and entry how far it stays below so."""
+        bare = sum([own[max(at, 0)].bare for own, at in zip(self.entries, choice, strict=True)])
+        if self.ways is None:
+            loss = [[own[0].bare - entry.bare for entry in own] for own in self.entries]
+            return bare + self.part.gain, loss
+        packing = Packing(len(self.part.sets))
+        none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
+        roles: list[set[int]] = [{0} for _ in choice]
+        for way in self.ways:
+            total = way.fixed
+            for at, count in way.needs:
+                total += none[at] * count
+            if way.rate:
+                rate, left = way.rate, way.most
+                more = [
+                    (self.adds(at, choice[at], rate) - none[at], at, n) for at, n in way.rewarded
+                ]
+                if left < len(more) or left < sum([n for *_, n in more]):
+                    more.sort()
+                for gain, at, count in more:
+                    own = min(left, count)
+                    if not own:
+                        break
+                    roles[at].add(rate)
+                    total += gain * own
+                    left -= own
+            if total > 0:
+                packing.add(way.number, total, way.needs)
+        return bare + packing.best(0, self.counts), self._losses(choice, roles)
+
+    def _losses(self, choice: Sequence[int], roles: Sequence[set[int]]) -> list[list[int]]:
+        """Give by line and entry how far all stays below the bound if the line enters so."""
+        found = []
+        for at, (own, each) in enumerate(zip(self.entries, choice, strict=True)):
+            if each != ANY or len(own) == 1:
+                found.append([0] * len(own))
+                continue
+            bare, count = own[0].bare, self.counts[at]
+            known = [(rate, self.adds(at, ANY, rate)) for rate in roles[at]]
+            found.append(
+                [
+                    bare
+                    - e.bare
+                    - count * max([0, *[rate * e.runs - e.lost - most for rate, most in known]])
+                    for e in own
+                ]
+            )
+        return found
+
+
+def _ways(part: SetPart, offer: Offer, counts: Sequence[int]) -> Iterator[tuple[Taken, ...]]:
+    """Yield every way to fill an offer's groups with pieces of lines."""
+    able = [line.line in offer.lines for line in part.lines]
+
+    def filled(group: int, left: Sequence[int]) -> Iterator[tuple[Taken, ...]]:
+        if group == len(offer.groups):
+            yield ()
+            return
+        take, fits = offer.groups[group]
+        own = [
+            count if able[at] and part.lines[at].line in fits else 0
+            for at, count in enumerate(left)
+        ]
+        for taken in _taken(take, own, 0):
+            rest = list(left)
+            for at, count in taken:
+                rest[at] -= count
+            for others in filled(group + 1, rest):
+                yield (taken, *others)
+
+    yield from filled(0, counts)
+
+
+def _taken(take: int, able: Sequence[int], first: int) -> Iterator[Taken]:
+    """Yield every way to take so many pieces of the lines from *first* on."""
+    if not take:
+        yield ()
+        return
+    for at in range(first, len(able)):
+        for count in range(1, min(take, able[at]) + 1):
+            for rest in _taken(take - count, able, at + 1):
+                yield ((at, count), *rest)
+
+
+def _fixed(part: SetPart, offer: Offer, rewarded: Taken) -> int:
+    """Give the minor units of a set's discount that do not depend on what its pieces run at."""
+    if offer.reward == "amount":
+        return offer.figure
+    base = 0
+    if offer.by_list:
+        lists = sorted(part.lists[part.lines[at].own[0]] for at, n in rewarded for _ in range(n))
+        base = sum(lists[: len(lists) if offer.cheapest is None else offer.cheapest])
+    if offer.reward == "percent":
+        return base * offer.figure // WHOLE_BP + 1 if base else 0
+    return base - offer.figure
