@@ -61,7 +61,7 @@ def read(paths: Iterable[Path], load: Callable[[Path], Iterable[Loaded]]) -> lis
             output.note(str(problem))
         raise VerbError(
             "DOCUMENT",
-            f"{len(problems)} problems, {problems[0]}",
+            f"{len(problems)} problem{'s' if len(problems) > 1 else ''}, {problems[0]}",
             "mend what is listed above; docs/marketers.md shows the language",
         )
     return loaded

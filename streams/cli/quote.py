@@ -1,28 +1,18 @@
 """`loyalty quote`: a basket by hand, quoted as a till would show it."""
 
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from streams.cli import output
-from streams.cli.errors import USAGE, VerbError
+from streams.cli.basket_file import read_case
 from streams.cli.publishing import read
-from streams.core.basket import load_basket, load_member
-from streams.core.campaigns import Campaign, load_campaign
-from streams.core.case import Case, see
+from streams.core.case import Case
 from streams.core.explanation import Explanation, explain
-from streams.core.grammar import DocumentError
-from streams.core.matching import CampaignIndex
 from streams.core.optimum import Solver
-from streams.core.programme import Programme, load_programme
 from streams.core.quote import Quote, finish
 from streams.core.vectors_promotions import quote_document
-from streams.documents import read_campaigns, read_programme
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
@@ -36,6 +26,8 @@ REASONS = {
     "limit": "is used up for this member",
     "budget": "is used up",
     "goods": "finds none of its goods here",
+    "channel": "is for another channel",
+    "payment": "asks for another tender",
     "threshold": "asks more of the basket",
     "conflict": "gives less than what applies instead",
     "no_gain": "would give nothing",
@@ -55,24 +47,12 @@ def quote(
     """
     Quote a basket: discounts, points to spend, points to earn, and why not more.
 
-    The file holds `basket` and may hold `member`, with money in minor units and quantities
-    in thousandths, and `programme` and `campaigns`: documents, or paths beside the file.
-    Options win over them; without either, the programme.yaml and the folder campaigns
-    beside the file are used.
+    The file holds `basket` and may hold `member`, and `programme` and `campaigns`: documents,
+    or paths beside the file. Options win over them; without either, the programme.yaml and
+    the folder campaigns beside the file are used. YAML is written as campaigns are (`79.99` is
+    money, `pieces: 2` or `quantity: 0.345`); JSON holds minor units and thousandths.
     """
-    given = _document(file)
-    try:
-        played = _programme(given.get("programme"), file, programme)
-        index = CampaignIndex(played, _campaigns(given.get("campaigns"), file, campaigns, played))
-        member = given.get("member")
-        case = see(
-            played,
-            index,
-            None if member is None else load_member(member, played.zoneinfo),
-            load_basket(given.get("basket"), played.zoneinfo),
-        )
-    except DocumentError as error:
-        raise VerbError("DOCUMENT", f"{file}: {error}", "mend what is named", USAGE) from error
+    case = read([file], lambda each: [read_case(each, programme, campaigns)])[0]
     solver = Solver(case.problem)
     quoted = finish(case, solver)
     explained = explain(case, quoted.combination, solver)
@@ -140,49 +120,3 @@ def _title(case: Case, name: str) -> str:
     live = {each.campaign: each for each in case.index.live(case.basket.at)}
     titles = live[name].titles if name in live else {}
     return titles.get("") or titles.get("en") or name
-
-
-def _document(path: Path) -> Mapping[str, Any]:
-    """
-    Read the file; dates stay text.
-
-    Raises:
-        VerbError: If it cannot be read or is no map.
-    """
-    try:
-        found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise VerbError("NO_FILE", f"{path}: {error.strerror}", "check the path", USAGE) from error
-    except (YAMLError, ValueError) as error:
-        raise VerbError(
-            "DOCUMENT", f"{path} is not YAML: {error}", "mend the file", USAGE
-        ) from error
-    if not isinstance(found, dict) or "basket" not in found:
-        raise VerbError(
-            "DOCUMENT", f"{path} has no key basket", "loyalty quote --help tells the form", USAGE
-        )
-    dated: Mapping[str, Any] = _texts(found)
-    return dated
-
-
-def _texts(value: Any) -> Any:
-    """Write the instants that YAML recognises as the text that they were."""
-    if isinstance(value, dict):
-        return {str(key): _texts(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_texts(each) for each in value]
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _programme(given: Any, file: Path, named: Path | None) -> Programme:
-    if named is None and isinstance(given, Mapping):
-        return load_programme(given)
-    path = named or file.parent / (given if isinstance(given, str) else "programme.yaml")
-    return read([path], lambda each: [read_programme(each)])[0]
-
-
-def _campaigns(given: Any, file: Path, named: Path | None, programme: Programme) -> list[Campaign]:
-    if named is None and isinstance(given, list):
-        return [load_campaign(each, programme) for each in given]
-    path = named or file.parent / (given if isinstance(given, str) else "campaigns")
-    return read([path], lambda each: read_campaigns(each, programme))

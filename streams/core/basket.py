@@ -160,7 +160,9 @@ class _Reader:
         self.path = path
 
     def fail(self, key: str, right: str) -> DocumentError:
-        found = shown(self.document.get(key))
+        if key not in self.document:
+            return DocumentError([Fault((*self.path, key), f"{key} is missing; write {right}")])
+        found = shown(self.document[key])
         return DocumentError([Fault((*self.path, key), f"{found} is not {right}")])
 
     def whole(self, key: str, default: int | None = None, least: int = 0) -> int:
