@@ -44,11 +44,11 @@ def reconcile(context: typer.Context, *, json: Annotated[bool, output.Json] = Fa
 
 
 def told(checks: Sequence[Check]) -> list[str]:
-    """Write checks: a line a check with its figures, and its first exceptions below."""
+    """Write checks: what must hold, and below it what was counted and the first exceptions."""
     lines = []
     for check in checks:
         figures = ", ".join(f"{name} {value:,}" for name, value in check.figures.items())
-        lines.append(f"{'✓' if check.holds else '✗'} {check.name}: {figures}")
+        lines += [f"{'✓' if check.holds else '✗'} {check.name}", f"    {figures}"]
         lines += [f"    {problem}" for problem in check.problems]
     lines.append("")
     holds = all(check.holds for check in checks)
