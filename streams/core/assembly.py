@@ -22,11 +22,11 @@ from streams.core.set_gains import Filling, fillings
 from streams.core.set_part import ROUNDED, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
-from streams.core.task import Budget, Position, Solution, Task
+from streams.core.task import Budget, Merit, Position, Solution, Task
 from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
-GUESS = 64  # Minor units below the best that are looked for at first.
+GUESS = 256  # Minor units below the best that are looked for at first.
 TIED_MOST, TIED_MOST_A_LINE = 50, 10  # Campaigns on the lines of sets: in all, and on each.
 
 
@@ -157,20 +157,23 @@ class Assembly:
     """
     One search of a component in one order; `run` gives the best, `bound` is not below it.
 
-    Outcomes that can't reach *known*, an objective found elsewhere, are left out.
+    Only what is better than *known*, found in an earlier order, is looked for.
     """
 
-    def __init__(self, task: Task, kind: Usual, budget: Budget, known: Fraction | None) -> None:
+    def __init__(self, task: Task, kind: Usual, budget: Budget, known: Merit | None) -> None:
         self.task = task
         self.kind = kind
         self.budget = budget
         self.scale = task.scale * FINE
         self.best: Solution | None = None
-        self.least = -1 if known is None else -(-known.numerator * self.scale // known.denominator)
+        self.known = known
+        self.least = -1
         self.top = -1
         self.must = -1
         if task.must is not None:
             self.must = next(at for at, o in enumerate(task.offers) if o.id == task.must)
+        if known is not None:
+            self._raise(known[0])
         self.ties = 0
         self.weighed: set[frozenset[object]] = set()
         self.spent = False
@@ -336,10 +339,9 @@ class Assembly:
         if apart.fits:
             self.best = apart.run()
             if self.best is not None:
-                self._raise(self.best)
+                self._raise(self.best.merit[0])
 
-    def _raise(self, found: Solution) -> None:
-        objective = found.merit[0]
+    def _raise(self, objective: Fraction) -> None:
         self.least = max(self.least, -(-objective.numerator * self.scale // objective.denominator))
 
     def _search(self, forced: int) -> None:
@@ -485,6 +487,8 @@ class Assembly:
         )
         if self.best is not None and merit < self.best.merit:
             return
+        if self.known is not None and merit <= self.known:
+            return
         at = Position(running, 0, 0, frozenset(), frozenset(), discount, claims)
         found = Solution(merit, claims, accrual, at)
         if self.best is not None and merit == self.best.merit and self.ties < TIES_MOST:
@@ -493,7 +497,7 @@ class Assembly:
             self.best = tidied(task, self.best)
         if self.best is None or comes_before(found, self.best, task.units):
             self.best = found
-            self._raise(found)
+            self._raise(merit[0])
 
 
 class _Joining:

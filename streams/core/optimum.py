@@ -286,7 +286,7 @@ def _rate(seeds: Sequence[Seed], line: int, scale: int, *, cut: bool) -> int:
 # --- Solving ------------------------------------------------------------------
 
 
-def search(task: Task, budget: Budget, known: Fraction | None = None) -> Assembly | Search:
+def search(task: Task, budget: Budget, known: Merit | None = None) -> Assembly | Search:
     """Make the search that suits a task: parts put together where they can be, else by lanes."""
     kind = usual(task)
     if kind is not None:
@@ -423,7 +423,7 @@ class Solver:
     ) -> tuple[Combination | None, Fraction]:
         known = None
         if must is None and len(self.groups) == 1 and best_so_far is not None:
-            known = best_so_far.objective
+            known = best_so_far.merit
         parts: list[Solution] = []
         bound = Fraction(0)
         for lines in self.groups:

@@ -29,15 +29,17 @@ class Filling(Struct, frozen=True, gc=False):
         number: Of its offer, among those of the part.
         needs: How many pieces of which lines it has.
         rewarded: Those that may be rewarded; *most* of them are.
-        rate: What a minor unit that a rewarded piece runs at adds.
-        fixed: What it adds besides, rounding included.
+        bearing: Those that bear the discount, where a minor unit of it is worth most first.
+        figure: What a minor unit that a rewarded piece runs at adds to it, in basis points.
+        fixed: Minor units of it besides.
     """
 
     number: int
     needs: Taken
     rewarded: Taken
     most: int
-    rate: int
+    bearing: Taken
+    figure: int
     fixed: int
 
 
@@ -63,14 +65,18 @@ def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
             needs[at] = needs.get(at, 0) + count
     rewarded = tuple(needs.items()) if offer.group is None else way[offer.group]
     bearing = rewarded if offer.rewarded and offer.cheapest is None else tuple(needs.items())
-    worth = max([part.worth[at] for at, _ in bearing])
-    rate = 0
+    figure = 0
     if offer.reward != "amount" and not offer.by_list:
-        rate = -(-worth * (offer.figure if offer.reward == "percent" else WHOLE_BP) // WHOLE_BP)
-    size = sum(needs.values())
-    most = size if offer.cheapest is None else offer.cheapest
-    fixed = worth * _fixed(part, offer, rewarded) + ROUNDED * part.scale * size
-    return Filling(number, tuple(needs.items()), rewarded, most, rate, fixed)
+        figure = offer.figure if offer.reward == "percent" else WHOLE_BP
+    return Filling(
+        number,
+        tuple(needs.items()),
+        rewarded,
+        sum(needs.values()) if offer.cheapest is None else offer.cheapest,
+        tuple(sorted(bearing, key=lambda each: -part.worth[each[0]])),
+        figure,
+        _fixed(part, offer, rewarded),
+    )
 
 
 class SetGains:
@@ -88,6 +94,14 @@ class SetGains:
         self.ways = ways
         self.counts = tuple([len(line.own) for line in part.lines])
         self.known: dict[tuple[int, int, int], int] = {}
+        # By line and choice, the least and the most that a piece runs at; `ANY` is last.
+        self.runs = [
+            [
+                *[(min(e.start.runs), e.runs) for e in own],
+                (min([min(e.start.runs) for e in own]), max([e.runs for e in own])),
+            ]
+            for own in entries
+        ]
 
     def adds(self, at: int, choice: int, rate: int) -> int:
         """Give what a piece of a line adds to a set that rewards it at *rate*, at most."""
@@ -112,12 +126,15 @@ class SetGains:
         packing = Packing(len(self.part.sets))
         none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
         roles: list[set[int]] = [{0} for _ in choice]
+        bounds = [self.runs[at][each] for at, each in enumerate(choice)]
+        margin = ROUNDED * self.part.scale
         for way in self.ways:
-            total = way.fixed
+            worth = self._worth(way, bounds)
+            total = worth * way.fixed
             for at, count in way.needs:
-                total += none[at] * count
-            if way.rate:
-                rate, left = way.rate, way.most
+                total += (none[at] + margin) * count
+            if way.figure:
+                rate, left = -(-worth * way.figure // WHOLE_BP), way.most
                 more = [
                     (self.adds(at, choice[at], rate) - none[at], at, n) for at, n in way.rewarded
                 ]
@@ -133,6 +150,30 @@ class SetGains:
             if total > 0:
                 packing.add(way.number, total, way.needs)
         return bare + packing.best(0, self.counts), self._losses(choice, roles)
+
+    def _worth(self, way: Filling, bounds: Sequence[tuple[int, int]]) -> int:
+        """
+        Give what a minor unit of a set's discount is worth at most.
+
+        It is borne by what the pieces run at: where it is worth more they run at most what
+        they can, where it is worth less at least that, as long as that raises the mean.
+        """
+        worths = self.part.worth
+        first, last = worths[way.bearing[0][0]], worths[way.bearing[-1][0]]
+        if first == last:
+            return first
+        weight = cost = 0
+        for at, count in way.bearing:
+            weight += bounds[at][0] * count
+            cost += worths[at] * bounds[at][0] * count
+        for at, count in way.bearing:
+            own = worths[at]
+            if weight and own * weight <= cost:
+                break
+            more = (bounds[at][1] - bounds[at][0]) * count
+            weight += more
+            cost += own * more
+        return -(-cost // weight) if weight else first
 
     def _losses(self, choice: Sequence[int], roles: Sequence[set[int]]) -> list[list[int]]:
         """Give by line and entry how far all stays below the bound if the line enters so."""

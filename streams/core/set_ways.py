@@ -53,14 +53,12 @@ class SetWays:
             self.most = min(self.most, most)
         if self.most < least:
             return []
-        if must < 0:
-            first = self._lane((0,) * len(self.entries))
-            found = [self._without_sets(), *first.dearest()]
-            self.least = max([least, *[each.worth - guess for each in found]])
         for lane in self._lanes((), self.most, self.losses):
             found += lane.outcomes(self.least, must, guess)
             self.whole &= lane.whole
             self.least = max([self.least, *[each.worth - guess for each in found]])
+        if must < 0 and not self.whole:
+            found += [self._without_sets(), *self._lane((0,) * len(self.entries)).dearest()]
         return _sorted(each for each in found if each.worth >= self.least)
 
     def _without_sets(self) -> Outcome:

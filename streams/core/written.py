@@ -46,15 +46,16 @@ def tidied(task: Task, solution: Solution) -> Solution:
     own = solution.claims[len(task.start.claims) :]
     if len(own) > CLAIMS_MOST or all(claim.offer.kind != "set" for claim in own):
         return solution
-    figures = _figures(task, own)
+    exchanges = _exchanges(task, own)
+    figures: object = None
     entries = [_written_one(claim, task.units) for claim in own]
     best = sorted(entries)
     used = {claim.offer.lane for claim in own}
     choices = [used, *({lane} for lane in used if len(used) > 1)]
-    better = True
+    better = bool(exchanges)
     while better:
         better = False
-        for one, other in _exchanges(task, own):
+        for one, other in exchanges:
             for lanes in choices:
                 changed = list(own)
                 told = list(entries)
@@ -63,8 +64,14 @@ def tidied(task: Task, solution: Solution) -> Solution:
                         changed[at] = _exchanged(claim, one, other)
                         told[at] = _written_one(changed[at], task.units)
                 ordered = sorted(told)
-                if ordered < best and _figures(task, changed) == figures:
+                if ordered >= best:
+                    continue
+                figures = figures or _figures(task, own)
+                if _figures(task, changed) == figures:
                     own, entries, best, better = tuple(changed), told, ordered, True
+        exchanges = _exchanges(task, own) if better else []
+    if figures is None:
+        return solution
     running = _run(task, own)[1]
     assert running is not None
     claims = (*task.start.claims, *own)
