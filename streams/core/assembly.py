@@ -18,7 +18,7 @@ from streams.core.combination import Claim, Offer, discount_lane
 from streams.core.depth import allow_depth
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
-from streams.core.set_gains import Filling, fillings
+from streams.core.set_gains import ANY, Filling, SetGains, fillings
 from streams.core.set_part import ROUNDED, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
@@ -181,6 +181,11 @@ class Assembly:
         self.weight = 4 + len(task.units) // 4
         self.lines = self._lines()
         self.groups = self._groups()
+        self.group_of = {
+            line.line: at
+            for at, group in enumerate(self.groups)
+            for line in (group.lines if isinstance(group, SetPart) else (group,))
+        }
         self.doubtful = tuple(
             offer.id for offer in task.offers if offer.net is not None and not self._is_met(offer)
         )
@@ -188,6 +193,7 @@ class Assembly:
         self.block = None if kind.block < 0 else task.offers[kind.block]
         self.rest = task.fixed * FINE  # What does not depend on the parts.
         self._set_rates()
+        self.free: list[Part] = []  # The parts without claims on limited campaigns.
         self.fillings: dict[int, list[Filling] | None] = {}
         self.parts: dict[tuple[int, tuple[Start, ...]], Part] = {}
         limits = {at: task.offers[at].limit or 0 for at in kind.limited}
@@ -349,11 +355,11 @@ class Assembly:
         base = self.rest
         for part in self.groups:
             if isinstance(part, SetPart):
-                base += part.gain + sum(
-                    line.most(0, line.whole, 0) + ROUNDED * part.scale for line in part.lines
-                )
+                base += self._set_gain(part)
+                base += sum([line.most(0, line.whole, 0) for line in part.lines])
             else:
                 base += part.most(0, part.whole, 0)
+        self.free = [self._part(at, {}) for at in range(len(self.groups))]
         top = base + self.takers.most()
         open_top = -1
         for taking in self.takers.choices(lambda gain: base + gain >= self.least):
@@ -364,9 +370,28 @@ class Assembly:
         self.spent |= self.takers.spent
         self.top = max(self.top, top if self.takers.spent else min(top, open_top))
 
+    def _set_gain(self, part: SetPart) -> int:
+        """Give what sets add to a part at most, whatever its lines have of limited campaigns."""
+        entries = []
+        for at, line in enumerate(part.lines):
+            ends = self.takers.ends(line.line)
+            if ends is None:
+                return part.gain + ROUNDED * part.scale * len(part.lines)
+            groups = [part.entries(at, end) for end in ends]
+            # What an entry loses counts from the best of its own start.
+            best = groups[0][0].bare
+            entries.append(
+                [replace(e, bare=e.bare + best - own[0].bare) for own in groups for e in own]
+            )
+        ways = self._fillings(self.groups.index(part), part)
+        most, _ = SetGains(part, entries, ways).most((ANY,) * len(entries))
+        return most - sum([line.most(0, line.whole, 0) for line in part.lines])
+
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
-        parts = [self._part(at, starts) for at in range(len(self.groups))]
+        parts = list(self.free)
+        for at in {self.group_of[line] for line in starts}:
+            parts[at] = self._part(at, starts)
         top = self.rest + sum([part.most for part in parts])
         if top < self.least:
             return -1

@@ -156,6 +156,32 @@ class Takers:
                 return rate
         return 0
 
+    def ends(self, line: int) -> list[Start] | None:
+        """
+        List where a line may go on from: without a claim, and with nothing or all of each.
+
+        What lies between is between in all it is worth; None where it may not be.
+        """
+        own = self.lines[line]
+        found = [own.start]
+        for taker in next((each for each in self.options if each[0].line == line), []):
+            if any(
+                percent < 0 for step in own.steps[taker.at :] for _, percent, _, _ in step.plain
+            ):
+                return None
+            for off in (0, taker.most):
+                start = taker.start
+                found.append(
+                    Start(
+                        taker.at,
+                        start.running - off,
+                        start.off + off,
+                        (*start.places, taker.place),
+                        own.after(start.runs, off) if off else start.runs,
+                    )
+                )
+        return found
+
     # --- Choosing -------------------------------------------------------------
 
     def most(self) -> int:
