@@ -233,9 +233,12 @@ def _figure(campaign: Campaign) -> int:
 
 def _seed(programme: Programme, match: Match, left: Points | None) -> Seed:
     campaign = match.campaign
-    lines = tuple(bits(match.lines))
+    net = campaign.basket.net
     return Seed(
-        earner_of(programme, campaign, lines, left), campaign.basket.net, campaign.skip_discounted
+        earner_of(programme, campaign, tuple(bits(match.lines)), left),
+        # List amounts have been asked already, of the whole receipt and not of a part of it.
+        net if net is not None and net.base == "running" else None,
+        campaign.skip_discounted,
     )
 
 

@@ -296,6 +296,14 @@ def search(task: Task, budget: Budget, known: Merit | None = None) -> Assembly |
     return Search(task, budget)
 
 
+def _may_cost_points(offer: Offer, seeds: Iterable[Seed]) -> bool:
+    """Tell whether a coupon can cost more points than rates by line say: all of a campaign."""
+    return offer.kind == "basket" and any(
+        seed.net is not None or (seed.skip_discounted and seed.earner.kind == "points")
+        for seed in seeds
+    )
+
+
 class Solver:
     """Solves one problem, whole or with a campaign forced; shares one budget of nodes a call."""
 
@@ -351,7 +359,11 @@ class Solver:
             rates.scale,
             None if forced is not None else must,
             plain,
-            sum(1 << at for at, offer in enumerate(offers) if offer.id in self.wary),
+            sum(
+                1 << at
+                for at, offer in enumerate(offers)
+                if offer.id in self.wary or _may_cost_points(offer, seeds)
+            ),
         )
 
     def _accrue(

@@ -56,7 +56,8 @@ class Task(Struct, frozen=True):
         scale: The common denominator of *rates*.
         must: A campaign that has to apply, or None.
         plain: A mask of the line effects that no limit, threshold or exclusion sees.
-        wary: A mask of the offers that can't apply beside some other campaign.
+        wary: A mask of the offers that can't apply beside some other campaign, or whose
+            discount may cost all points of one.
     """
 
     units: tuple[Unit, ...]
