@@ -187,6 +187,11 @@ class EmbeddedKafka:
         return f"127.0.0.1:{self.advertised_port}"
 
     @property
+    def own_bootstrap(self) -> str:
+        """The address that leads around the proxy, where one stands before it."""
+        return f"127.0.0.1:{self.own_port}"
+
+    @property
     def log_path(self) -> Path:
         """Where the broker writes what it has to say."""
         return self.data_dir / "broker.log"

@@ -77,6 +77,18 @@ def test_a_worker_ends_in_time_while_the_broker_is_away(
     assert toy.differences(worker.folder) == []
 
 
+def test_a_worker_that_is_told_to_end_while_it_starts_ends_in_order(stop_while_away, worker_named):
+    """The broker that it waits for needn't come back for that."""
+    worker = worker_named("w", instance="w")
+
+    def start(worker):
+        worker.start()
+        while not (worker.folder / "lock").exists():
+            time.sleep(0.02)
+
+    assert stop_while_away(worker, "frozen", meanwhile=start) == STOPPED
+
+
 class Mounted:
     """A disk of 64 MB that is mounted for a test."""
 

@@ -9,7 +9,6 @@ import contextlib
 import json
 import signal
 import time
-import urllib.error
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -363,7 +362,7 @@ class Siege:
         """Give how many shards *worker* has, or None if it isn't ready."""
         try:
             return len(json.loads(worker.ask("/ready"))["shards"])
-        except (urllib.error.URLError, OSError):
+        except OSError:
             return None
 
     def _is_ready(self, worker: ToyWorker) -> bool:

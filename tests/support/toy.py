@@ -1,6 +1,7 @@
 """The toy job on a real broker: its topics, its workers, and the five views of its outcome."""
 
 import contextlib
+import http.client
 import json
 import os
 import random
@@ -8,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections import Counter
 from pathlib import Path
@@ -114,10 +114,18 @@ class ToyWorker:
         return self.process.wait(timeout_s)
 
     def ask(self, path: str) -> bytes:
-        """Ask the worker's own health server."""
+        """
+        Ask the worker's own health server.
+
+        Raises:
+            OSError: If it isn't there, isn't ready, or ends in the midst of its answer.
+        """
         address = f"http://127.0.0.1:{self.port}{path}"
-        with urllib.request.urlopen(address, timeout=1) as answer:
-            said: bytes = answer.read()
+        try:
+            with urllib.request.urlopen(address, timeout=1) as answer:
+                said: bytes = answer.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError from error
         return said
 
     def await_ready(self, timeout_s: float = 40) -> float:
@@ -126,7 +134,7 @@ class ToyWorker:
         while time.monotonic() - began < timeout_s:
             try:
                 self.ask("/ready")
-            except (urllib.error.URLError, OSError):
+            except OSError:
                 time.sleep(0.05)
             else:
                 return time.monotonic() - began
