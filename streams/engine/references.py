@@ -25,6 +25,14 @@ from streams.engine.stage import Reference
 from streams.engine.store import Memory
 
 CHUNK_RECORDS = 2_000
+POLL_S = 0.2
+WAIT_MS = 100
+"""
+How long the broker keeps a fetch while nothing is written.
+
+What is written is sent at once; only how soon the end of a topic is known hangs on it.
+"""
+
 LOOK_S = 5.0
 """How often the end of a quiet topic is asked for; a copy is known to be current to that."""
 
@@ -220,7 +228,7 @@ class ReferenceReader:
     def _read(self) -> None:
         if not self.references:
             return
-        consumer = reader(self._client, self._group)
+        consumer = reader({**self._client, "fetch.wait.max.ms": WAIT_MS}, self._group)
         consumer.assign(
             [
                 TopicPartition(topic, 0, self._start(consumer, topic, each))
@@ -262,7 +270,11 @@ class ReferenceReader:
     def _take(self, consumer: Consumer) -> None:
         chunks: dict[str, list[Record]] = {}
         ended: dict[str, int] = {}
-        for message in consumer.consume(CHUNK_RECORDS, 0.05):
+        first = consumer.poll(POLL_S)
+        if first is None:
+            return
+        # `consume` alone would wait for its full number or its full time.
+        for message in (first, *consumer.consume(CHUNK_RECORDS, 0)):
             topic, offset = message.topic() or "", message.offset() or 0
             error = message.error()
             if error is not None:

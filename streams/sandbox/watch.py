@@ -138,7 +138,12 @@ class Watcher:
             ]
         )
         while not self._ending.is_set():
-            for message in consumer.consume(500, POLL_S):
+            first = consumer.poll(POLL_S)
+            if first is None:
+                continue
+            # `consume` alone would wait for its full number or its full time, and what had come
+            # meanwhile would look as if it had taken longer.
+            for message in (first, *consumer.consume(500, 0)):
                 if message.error() is not None:
                     continue
                 value = message.value()
