@@ -33,6 +33,14 @@ from streams.engine.worker_spot import WorkerSpot
 STALE_S = 1.0
 """How long to wait before looking again whether a reference is current."""
 
+MARKERS_S = 0.003
+"""
+How long the broker is left to write the markers of a transaction before the next begins.
+
+One that comes sooner is refused, and librdkafka asks again only after 20 ms.  Under full
+load nobody waits: there the broker has had as long while the batch was handled.
+"""
+
 ROUND_CALLS = 2
 """A round may take so many deadlines of one call, whatever it waits for."""
 
@@ -129,7 +137,7 @@ class Team:
     async def _run(self) -> None:
         settings = self._spot.settings
         loop = asyncio.get_running_loop()
-        started_at = 0.0
+        started_at = ended_at = 0.0
         while not self._stopping.is_set():
             waiting = self._tenure.waiting
             if not waiting and not self._settling:
@@ -140,7 +148,8 @@ class Team:
                 log.warning("waiting for references", stage=self.stage.name, stale=stale)
                 await asyncio.sleep(STALE_S)
                 continue
-            wait = started_at + settings.min_interval_ms / 1000 - time.monotonic()
+            due_at = max(started_at + settings.min_interval_ms / 1000, ended_at + MARKERS_S)
+            wait = due_at - time.monotonic()
             if wait > 0 and waiting < settings.batch_records_max:
                 await asyncio.sleep(wait)
             started_at = time.monotonic()
@@ -151,6 +160,7 @@ class Team:
                 settings.call_timeout_s * ROUND_CALLS,
             )
             self._at_work = False
+            ended_at = time.monotonic()
             for shard in self.shards.values():
                 shard.relieve()
 
