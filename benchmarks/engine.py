@@ -142,7 +142,7 @@ def run(*, quick: bool, only: Sequence[str] = ()) -> Measures:
     rivals = [each for each in rivals if not only or each.name in only]
     with (
         tempfile.TemporaryDirectory(dir=home, prefix="benchmark-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap_mb=1024) as kafka,
+        EmbeddedKafka(Path(folder) / "kafka", heap_mb=1024, long_lived=True) as kafka,
     ):
         course = Course(kafka, Path(folder), sizes)
         course.prepare()

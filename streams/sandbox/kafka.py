@@ -156,6 +156,8 @@ class EmbeddedKafka:
         port: The port it listens on; a free one when None.
         advertised_port: What it tells clients, when a proxy stands before it.
         properties: More lines of server.properties.
+        long_lived: Whether it is compiled as Java does by default.  That takes minutes of load
+            and then halves what a request costs; what lives for a minute only pays for it.
         place: Its place in a cluster; alone when None.
     """
 
@@ -168,6 +170,7 @@ class EmbeddedKafka:
         port: int | None = None,
         advertised_port: int | None = None,
         properties: str = "",
+        long_lived: bool = False,
         place: Place | None = None,
     ) -> None:
         self.data_dir = data_dir.resolve()
@@ -179,6 +182,7 @@ class EmbeddedKafka:
         self.advertised_port = advertised_port or self.port
         self.own_port = free_port()
         self.properties = properties
+        self.long_lived = long_lived
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -237,7 +241,7 @@ class EmbeddedKafka:
             "-Xms128m",
             f"-Xmx{self.heap_mb}m",
             "-XX:+UseG1GC",
-            "-XX:TieredStopAtLevel=1",
+            *(() if self.long_lived else ("-XX:TieredStopAtLevel=1",)),
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
             classpath,
