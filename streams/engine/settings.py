@@ -42,7 +42,7 @@ class EngineSettings(Struct, frozen=True, kw_only=True):
 
     Sharing costs the broker a fraction; a writer each keeps shards from waiting for another.
     """
-    session_timeout_s: float = 10.0
+    session_timeout_s: float = 6.0
     """After this silence the group gives the partitions of a worker away."""
     transaction_timeout_ms: int = 10_000
     """
