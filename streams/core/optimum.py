@@ -362,7 +362,7 @@ class Solver:
             sum(
                 1 << at
                 for at, offer in enumerate(offers)
-                if offer.id in self.wary or _may_cost_points(offer, seeds)
+                if offer.id in self.wary or forced is not None or _may_cost_points(offer, seeds)
             ),
         )
 

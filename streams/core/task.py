@@ -57,7 +57,7 @@ class Task(Struct, frozen=True):
         must: A campaign that has to apply, or None.
         plain: A mask of the line effects that no limit, threshold or exclusion sees.
         wary: A mask of the offers that can't apply beside some other campaign, or whose
-            discount may cost all points of one.
+            discount may cost all points of one, or keep a forced one from a line.
     """
 
     units: tuple[Unit, ...]

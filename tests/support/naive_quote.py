@@ -366,100 +366,148 @@ def orders(groups):
     return [tuple(lane for group in picked for lane in group) for picked in product(*ways)]
 
 
+class Shop:
+    """A programme, its campaigns that may apply, and a basket."""
+
+    def __init__(self, programme, campaigns, lines, codes, lefts):
+        self.programme = programme
+        self.basket = Basket(programme, lines)
+        self.lefts = lefts
+        self.groups = [[g] if isinstance(g, str) else g for g in programme["discount_lanes"]]
+        self.written = [lane for group in self.groups for lane in group]
+        self.points = programme["points_lanes"]
+        open_ = [
+            c for c in campaigns
+            if (c.get("needs") != "code" or c["campaign"] in codes)
+            and lefts.get(c["campaign"]) != 0
+        ]  # fmt: skip
+        self.earning = [c for c in open_ if c["lane"] in self.points]
+        self.by_lane = {
+            lane: LaneClaims([c for c in open_ if c["lane"] == lane], self.basket).found
+            for lane in self.written
+        }
+        self.whole = sum(self.basket.list.values())
+        most = programme.get("max_receipt_discount", 10_000)
+        self.cap = None if most == 10_000 else self.whole * most // 10_000
+
+    def net_of(self, figures):
+        """Sum figures of pieces by line."""
+        return [
+            sum(figures[p] for p in self.basket.of([at])) for at in range(len(self.basket.lines))
+        ]
+
+    def composed(self, picked):
+        """Compose lanes; give running amounts and what is taken by campaign and line, or None."""
+        if not allowed([claim for own in picked for claim in own]):
+            return None
+        running, left, off = dict(self.basket.list), self.cap, {}
+        for own in picked:
+            taken = lane_taken(own, self.basket, running, self.lefts, left)
+            if taken is None:
+                return None
+            for (name, piece), amount in taken.items():
+                running[piece] -= amount
+                off[name, piece[0]] = off.get((name, piece[0]), 0) + amount
+            left = None if left is None else left - sum(taken.values())
+        return running, off
+
+    def finished(self, picked, place):
+        """Yield a combination for every way to earn points on what *picked* leaves."""
+        composed = self.composed(picked)
+        if composed is None:
+            return
+        running, off = composed
+        nets, lists = self.net_of(running), self.net_of(self.basket.list)
+        cutoff = {at for at, net in enumerate(nets) if net != lists[at]}
+        claims = [claim for own in picked for claim in own]
+        for worth, paid in accruals(
+            self.earning, self.programme, self.basket,
+            nets=nets, discounted=cutoff, lefts=self.lefts,
+        ):  # fmt: skip
+            applied = {c["campaign"]: c for c, *_ in (*claims, *paid)}
+            if not at_odds(list(applied.values())):
+                key = self.ranked(self.whole - sum(nets), worth, claims, paid, place)
+                yield key, frozenset(applied), place, nets, off
+
+    def ranked(self, discount, worth, claims, paid, place):
+        """Write a combination so that the smallest is the best."""
+        told = [
+            (self.written.index(campaign["lane"]), campaign["campaign"], pieces, group)
+            for campaign, pieces, group in claims
+        ]
+        counts = [campaign for campaign, _, _ in claims]
+        for campaign, own in paid:
+            block = bool(set(campaign["gives"]) & {"points", "points_per"})
+            lane = len(self.written) + self.points.index(campaign["lane"])
+            for part in [own] if block else [(at,) for at in own]:
+                told.append((lane, campaign["campaign"], tuple(self.basket.of(part)), ()))
+                counts.append(campaign)
+        return (
+            -(discount + worth),
+            -discount,
+            sum("needs" in campaign for campaign in counts),
+            -len(counts),
+            -sum(campaign.get("priority", 0) for campaign in counts),
+            place,
+            sorted(told),
+        )
+
+    def best_by_set(self):
+        """Give the best combination of every set of campaigns that can apply together."""
+        best = {}
+        for place, order in enumerate(orders(self.groups)):
+            for picked in product(*(self.by_lane[lane] for lane in order)):
+                for found in self.finished(picked, place):
+                    known = best.get(found[1])
+                    if known is None or found[0] < known[0]:
+                        best[found[1]] = found
+        return best
+
+    def lane_by_lane(self):
+        """Give the objective of the written order, each lane taking its largest discount."""
+        picked = []
+        for lane in self.written:
+            before = self.composed(picked)
+            best = None
+            for own in self.by_lane[lane]:
+                composed = self.composed([*picked, own])
+                chosen = {
+                    claim[0]["campaign"]: claim[0] for each in (*picked, own) for claim in each
+                }
+                if composed is None or at_odds(list(chosen.values())):
+                    continue
+                taken = sum(before[0].values()) - sum(composed[0].values())
+                key = self.ranked(taken, 0, own, [], 0)
+                if best is None or key < best[0]:
+                    best = key, own
+            picked.append(best[1])
+        return -min(found[0] for found in self.finished(picked, 0))[0]
+
+
 def quote(programme, campaigns, lines, *, codes=(), lefts=None):
     """
-    Find the best combination.
+    Find the best combination, and what the next best would be.
 
     Returns:
-        objective, discount, claims as the worked examples write them, order, nets, and what
-        each campaign takes off each line.
+        objective, discount, claims as the worked examples write them, order, nets, what
+        each campaign takes off each line, runner_up, lane_by_lane, and by campaign that is not
+        applied the best objective with it and whom that leaves out.
     """
-    lefts = lefts or {}
-    basket = Basket(programme, lines)
-    groups = [[g] if isinstance(g, str) else g for g in programme["discount_lanes"]]
-    written = [lane for group in groups for lane in group]
-    points = programme["points_lanes"]
-    open_ = [
-        c for c in campaigns
-        if (c.get("needs") != "code" or c["campaign"] in codes) and lefts.get(c["campaign"]) != 0
-    ]  # fmt: skip
-    discounts = [c for c in open_ if c["lane"] in written]
-    earning = [c for c in open_ if c["lane"] in points]
-    by_lane = {
-        lane: LaneClaims([c for c in discounts if c["lane"] == lane], basket).found
-        for lane in written
-    }
-    whole = sum(basket.list.values())
-    most = programme.get("max_receipt_discount", 10_000)
-    cap = None if most == 10_000 else whole * most // 10_000
-    best = None
-    for place, order in enumerate(orders(groups)):
-        for picked in product(*(by_lane[lane] for lane in order)):
-            claims = [claim for own in picked for claim in own]
-            if not allowed(claims):
-                continue
-            running, left, off = dict(basket.list), cap, {}
-            for own in picked:
-                taken = lane_taken(own, basket, running, lefts, left)
-                if taken is None:
-                    break
-                for (name, piece), amount in taken.items():
-                    running[piece] -= amount
-                    off[name, piece[0]] = off.get((name, piece[0]), 0) + amount
-                left = None if left is None else left - sum(taken.values())
-            else:
-                nets = [sum(running[p] for p in basket.of([at])) for at in range(len(lines))]
-                lists = [sum(basket.list[p] for p in basket.of([at])) for at in range(len(lines))]
-                cutoff = {at for at in range(len(lines)) if nets[at] != lists[at]}
-                for worth, paid in accruals(
-                    earning, programme, basket, nets=nets, discounted=cutoff, lefts=lefts
-                ):
-                    chosen = [*(claim[0] for claim in claims), *(claim[0] for claim in paid)]
-                    unique = list({c["campaign"]: c for c in chosen}.values())
-                    if at_odds(unique):
-                        continue
-                    found = _ranked(
-                        whole - sum(nets),
-                        worth,
-                        claims,
-                        paid,
-                        place=place,
-                        written=written,
-                        points=points,
-                        basket=basket,
-                    )
-                    if best is None or found < best[0]:
-                        best = found, order, nets, off
-    key, order, nets, off = best
+    shop = Shop(programme, campaigns, lines, codes, lefts or {})
+    ranking = sorted(shop.best_by_set().values(), key=lambda found: found[0])
+    key, applied, place, nets, off = ranking[0]
+    best_with = {}
+    for other, chosen, *_ in ranking[1:]:
+        for name in chosen - applied:
+            best_with.setdefault(name, (-other[0], sorted(applied - chosen)))
     return {
         "objective": -key[0],
         "discount": -key[1],
         "claims": [list(each[:3]) for each in key[6]],
-        "order": list(order),
+        "order": list(orders(shop.groups)[place]),
         "nets": nets,
         "off": {name: amount for name, amount in off.items() if amount},
+        "runner_up": -ranking[1][0][0] if len(ranking) > 1 else None,
+        "best_with": best_with,
+        "lane_by_lane": shop.lane_by_lane(),
     }
-
-
-def _ranked(discount, worth, claims, paid, *, place, written, points, basket):
-    """Write a combination so that the smallest is the best."""
-    told = [
-        (written.index(campaign["lane"]), campaign["campaign"], pieces, group)
-        for campaign, pieces, group in claims
-    ]
-    counts = [(campaign, 1) for campaign, _, _ in claims]
-    for campaign, own in paid:
-        block = bool(set(campaign["gives"]) & {"points", "points_per"})
-        lane = len(written) + points.index(campaign["lane"])
-        for part in [own] if block else [(at,) for at in own]:
-            told.append((lane, campaign["campaign"], tuple(basket.of(part)), ()))
-            counts.append((campaign, 1))
-    return (
-        -(discount + worth),
-        -discount,
-        sum("needs" in campaign for campaign, _ in counts),
-        -len(counts),
-        -sum(campaign.get("priority", 0) for campaign, _ in counts),
-        place,
-        sorted(told),
-    )
