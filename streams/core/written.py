@@ -117,7 +117,19 @@ def _figures(task: Task, claims: Sequence[Claim]) -> object:
     return _run(task, claims)[0]
 
 
+def _encroaches(claims: Sequence[Claim]) -> bool:
+    """Tell whether a piece that one campaign claims alone is claimed by another as well."""
+    return any(
+        one.offer.id != other.offer.id and not set(one.units).isdisjoint(other.units)
+        for one in claims
+        if one.offer.items
+        for other in claims
+    )
+
+
 def _run(task: Task, claims: Sequence[Claim]) -> tuple[object, tuple[int, ...] | None]:
+    if _encroaches((*task.start.claims, *claims)):
+        return None, None
     running = task.start.running
     left = task.cap_left
     figures = []
