@@ -27,7 +27,7 @@ from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 GUESS = 256  # Minor units below the best that are looked for at first.
-TIED_MOST, TIED_MOST_A_LINE = 50, 10  # Campaigns on the lines of sets: in all, and on each.
+SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
 
 class Usual(Struct, frozen=True):
@@ -60,7 +60,6 @@ def usual(task: Task) -> Usual | None:
         and (not blocks or (len(blocks) == 1 and _last(task, blocks[0], lanes)))
         and _limits_fit([offers[at] for at in limited], offers, lanes)
         and _sets_fit(offers)
-        and not _too_tied(offers)
     )
     return Usual(lanes, limited, blocks[0] if blocks else -1) if apart else None
 
@@ -95,17 +94,6 @@ def _sets_fit(offers: Sequence[Offer]) -> bool:
     return True
 
 
-def _too_tied(offers: Sequence[Offer]) -> bool:
-    """
-    Tell whether so many campaigns meet on the lines of sets that listing their ways takes seconds.
-
-    The search by lanes then ends sooner, if with a wider gap.
-    """
-    tied = frozenset(line for offer in offers if offer.kind == "set" for line in offer.lines)
-    met = sum(len(tied.intersection(offer.lines)) for offer in offers)
-    return met > TIED_MOST and met > TIED_MOST_A_LINE * len(tied)
-
-
 def _last(task: Task, place: int, lanes: tuple[int, ...]) -> bool:
     """Tell whether a coupon is alone in the last lane, and so always worth having."""
     block = task.offers[place]
@@ -135,6 +123,10 @@ class _Line:
             return self.outcomes(max(least, self.most - guess), must)
         found = self.outcomes(least, must)
         return [each for each in found if each.worth >= found[0].worth - guess]
+
+    def quick(self) -> list[Outcome]:
+        """Give the best outcomes."""
+        return self.outcomes(self.most, -1)
 
     def outcomes(self, least: int, must: int) -> list[Outcome]:
         """List the outcomes whose worth is not below *least*, best first."""
@@ -178,7 +170,7 @@ class Assembly:
         self.weighed: set[frozenset[object]] = set()
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
-        self.weight = 4 + len(task.units) // 4
+        self.weight = 8 + len(task.units) // 2
         self.lines = self._lines()
         self.groups = self._groups()
         self.group_of = {
@@ -360,15 +352,19 @@ class Assembly:
             else:
                 base += part.most(0, part.whole, 0)
         self.free = [self._part(at, {}) for at in range(len(self.groups))]
-        top = base + self.takers.most()
         open_top = -1
         for taking in self.takers.choices(lambda gain: base + gain >= self.least):
             if self.must in self.kind.limited and all(t.place != self.must for t in taking):
                 continue
+            if self.least >= 0 and not self.count(1):
+                self.takers.spent = True
+                break
             starts = self.takers.starts(taking)
             open_top = max(open_top, self._settle(starts, forced))
         self.spent |= self.takers.spent
-        self.top = max(self.top, top if self.takers.spent else min(top, open_top))
+        if self.spent:
+            top = min(base + self.takers.most(), self._most())
+            self.top = max(self.top, top if self.takers.spent else min(top, open_top))
 
     def _set_gain(self, part: SetPart) -> int:
         """Give what sets add to a part at most, whatever its lines have of limited campaigns."""
@@ -377,7 +373,7 @@ class Assembly:
             ends = self.takers.ends(line.line)
             if ends is None:
                 return part.gain + ROUNDED * part.scale * len(part.lines)
-            groups = [part.entries(at, end) for end in ends]
+            groups = [part.entries(at, end) for end, _ in ends]
             # What an entry loses counts from the best of its own start.
             best = groups[0][0].bare
             entries.append(
@@ -387,6 +383,42 @@ class Assembly:
         most, _ = SetGains(part, entries, ways).most((ANY,) * len(entries))
         return most - sum([line.most(0, line.whole, 0) for line in part.lines])
 
+    def _most(self) -> int:
+        """Give the most that all is worth, where a minor unit of a limit has its price."""
+        takers = self.takers
+        total = self.rest
+        total += sum(price * takers.limits[place] for place, price in takers.prices[0].items())
+        gains = {own[0].line: own for own in takers.options}
+        for at, group in enumerate(self.groups):
+            lines = group.lines if isinstance(group, SetPart) else (group,)
+            ends = [takers.ends(line.line) for line in lines] if len(lines) > 1 else [None]
+            if isinstance(group, SetPart) and None not in ends:
+                total += self._most_of_sets(at, group, [each for each in ends if each])
+                continue
+            for line in lines:
+                own = [t.priced(takers.prices[0][t.place]) for t in gains.get(line.line, ())]
+                total += line.most(0, line.whole, 0) + max([0, *own])
+            if isinstance(group, SetPart):
+                total += group.gain + ROUNDED * group.scale * len(lines)
+        return total
+
+    def _most_of_sets(
+        self, at: int, part: SetPart, ends: Sequence[Sequence[tuple[Start, int]]]
+    ) -> int:
+        """Give the most that a part is worth, less the prices of what its lines claim."""
+        margin = part.scale * len(self.kind.lanes)  # What limits cut is rounded.
+        entries = []
+        for line, own in enumerate(ends):
+            priced = [
+                replace(entry, bare=entry.bare + margin - cost)
+                for end, cost in own
+                for entry in part.entries(line, end)
+            ]
+            priced.sort(key=lambda each: -each.bare)
+            entries.append(priced)
+        most, _ = SetGains(part, entries, self._fillings(at, part)).most((ANY,) * len(entries))
+        return most
+
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
         parts = list(self.free)
@@ -395,6 +427,8 @@ class Assembly:
         top = self.rest + sum([part.most for part in parts])
         if top < self.least:
             return -1
+        if self.least < 0 and len(self.task.units) > SMALL:
+            self._begin(parts)
         listed = []
         for at, part in enumerate(parts):
             others = top - part.most
@@ -417,7 +451,14 @@ class Assembly:
         if all(part.whole for part in parts) and not self.spent:
             return -1
         self.spent = True
+        if self.best is None:
+            self._begin(parts)
         return top
+
+    def _begin(self, parts: Sequence[Part]) -> None:
+        """Weigh a good combination, so that there is one whatever nodes are left."""
+        if self.must < 0:
+            self.weigh([max(part.quick(), key=lambda each: each.worth) for part in parts])
 
     def _must(self, at: int, forced: int) -> int:
         return self.must if at == forced else -1

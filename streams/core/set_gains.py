@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from streams.core.combination import WHOLE_BP, Offer
-from streams.core.packing import STATES_MOST, Packing, states
+from streams.core.packing import Packing
 from streams.core.set_part import Entry, SetPart
 
 ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
-WAYS_MOST = 500  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
+WAYS_MOST = 2_000  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
+WAYS_A_NODE = 4  # Ways to lay sets that a node bounds.
 ANY = -1  # A line may enter by any of its entries.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
@@ -46,7 +47,7 @@ class Filling(Struct, frozen=True, gc=False):
 def fillings(part: SetPart) -> list[Filling] | None:
     """List the ways to lay sets on a part, once it is weighed; None where they are too many."""
     counts = tuple([len(line.own) for line in part.lines])
-    if not part.bare or states(counts) > STATES_MOST:
+    if not part.bare:
         return None
     found: list[Filling] = []
     for number, place in enumerate(part.sets):
@@ -83,7 +84,8 @@ class SetGains:
     """
     The bound of a part with these entries by line, best without sets first.
 
-    What each line has a choice of is one entry, by its place, or `ANY`.
+    What each line has a choice of is one entry, by its place, or `ANY`.  To bound it once
+    is as much work as *work* nodes.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class SetGains:
         self.part = part
         self.entries = entries
         self.ways = ways
+        self.work = 1 + len(ways or ()) // WAYS_A_NODE
         self.counts = tuple([len(line.own) for line in part.lines])
         self.known: dict[tuple[int, int, int], int] = {}
         # By line and choice, the least and the most that a piece runs at; `ANY` is last.
@@ -123,7 +126,7 @@ class SetGains:
         if self.ways is None:
             loss = [[own[0].bare - entry.bare for entry in own] for own in self.entries]
             return bare + self.part.gain, loss
-        packing = Packing(len(self.part.sets))
+        packing = Packing(len(self.part.sets), self.counts)
         none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
         roles: list[set[int]] = [{0} for _ in choice]
         bounds = [self.runs[at][each] for at, each in enumerate(choice)]
@@ -148,8 +151,8 @@ class SetGains:
                     total += gain * own
                     left -= own
             if total > 0:
-                packing.add(way.number, total, way.needs)
-        return bare + packing.best(0, self.counts), self._losses(choice, roles)
+                packing.add(way.number, total, way.needs, 0)
+        return bare + packing.most(0, self.counts), self._losses(choice, roles)
 
     def _worth(self, way: Filling, bounds: Sequence[tuple[int, int]]) -> int:
         """

@@ -7,10 +7,11 @@ from msgspec import Struct
 from streams.core.combination import Claim, Offer, claimed, over_units
 from streams.core.laying import Layings, layings
 from streams.core.line_ways import Way, effect_of, off_of
-from streams.core.packing import STATES_MOST, Packing, states
+from streams.core.packing import Packing
 from streams.core.part import Effects, Outcome
 from streams.core.set_part import Entry, SetPart
 
+WAY = 1  # Nodes that it takes to weigh a way to lay a set.
 KINDS_MOST = 12  # Kinds of pieces a set is laid from; of more, the dearest, and nothing is proven.
 
 Out = tuple[Way, Effects]  # A line's way out of the lane, and all its effects.
@@ -53,8 +54,17 @@ class SetLane:
         self.whole = True
         self.layings = [self._layings(place) for place in part.sets]
         self.whole &= all(each.whole for each in self.layings)
+        # To weigh the ways to lay sets is as much work as so many other nodes.
+        self.whole &= count(sum([len(each.ways) for each in self.layings]) * WAY)
         self.kinds = self._kinds()
+        # Ways to lay sets by what they add for their pieces, the offer's and their place.
+        self.ranked: list[tuple[int, int, int]] = []
         self.packing = self._packing()
+        if self.packing is None:
+            self.ranked = [
+                (0, n, at) for n, own in enumerate(self.layings) for at in range(len(own.ways))
+            ]
+        self.ranked.sort()
 
     def _layings(self, place: int) -> Layings:
         part = self.part
@@ -75,36 +85,32 @@ class SetLane:
 
         A line is worth more by each set it is in, apart but for rounding, as long as all
         amounts stay in proportion and it counts the same discounted or not; None where they
-        may not, or there are too many pieces.
+        may not.
         """
         part = self.part
         dearer = any(line.keep[0] > line.keep[1] for line in part.lines)
-        if dearer or not all(part.even) or states(map(len, self.kinds)) > STATES_MOST:
+        if dearer or not all(part.even):
             return None
         kind_of = {u: number for number, own in enumerate(self.kinds) for u in own}
-        found = Packing(len(self.layings))
+        found = Packing(len(self.layings), [len(own) for own in self.kinds])
         for number, laying in enumerate(self.layings):
-            for way in laying.ways if self.whole else ():
+            for at, way in enumerate(laying.ways if self.whole else ()):
                 claim = laying.claim(way, ())
                 assert claim is not None
                 laid = self._lay(number, claim)
-                gain = sum([self._change(at, (laid,), self.bare) for at in laid.lines])
+                gain = sum([self._change(line, (laid,), self.bare) for line in laid.lines])
                 gain += 4 * part.scale * len(claim.units)
                 if gain <= 0:
                     continue
+                self.ranked.append((-gain // len(claim.units), number, at))
                 needs: dict[int, int] = {}
                 for u in claim.units:
                     needs[kind_of[u]] = needs.get(kind_of[u], 0) + 1
-                found.add(number, gain, tuple(needs.items()))
+                found.add(number, gain, tuple(needs.items()), at)
         return found
 
     def _lay(self, number: int, claim: Claim) -> Laid:
-        """Evaluate a set by itself; in a large part that counts as nodes."""
-        if (number, claim.units, claim.group) not in self.laid:
-            self.whole &= self.count(self.part.weight - 1)
-        return self._evaluate(number, claim)
-
-    def _evaluate(self, number: int, claim: Claim) -> Laid:
+        """Evaluate a set by itself."""
         key = number, claim.units, claim.group
         known = self.laid.get(key)
         if known is None:
@@ -133,8 +139,20 @@ class SetLane:
         self.least = least
         self.found: list[Outcome] = []
         if guess is not None and must < 0:
-            self._reached(self._greedy())
+            self._reached(sum(self._greedy()[1]))
         self._more(0, 0, (), self.bare)
+        return self.found
+
+    def quick(self) -> list[Outcome]:
+        """Give a good outcome, whatever nodes are left."""
+        first = [] if self.packing is None else self.packing.chosen()
+        return self._only(*self._greedy(first))
+
+    def _only(self, laid: Sequence[Laid], values: Sequence[int]) -> list[Outcome]:
+        self.must, self.guess = -1, None
+        self.least = sum(values)
+        self.found = []
+        self._finish(tuple(laid), values)
         return self.found
 
     def _reached(self, worth: int) -> None:
@@ -142,25 +160,26 @@ class SetLane:
         if self.guess is not None and worth - self.guess > self.least:
             self.least = worth - self.guess
 
-    def _greedy(self) -> int:
-        """Give the worth of laying the set that adds most, again and again."""
+    def _greedy(self, first: Sequence[tuple[int, int]] = ()) -> tuple[list[Laid], list[int]]:
+        """Lay the set that adds most for its pieces, again and again; before it, these."""
         values, taken = self.bare, set[int]()
         laid: list[Laid] = []
-        for number, own in enumerate(self.layings):
-            left = own.offer.sets_most
-            for way in own.ways:
-                claim = own.claim(way, taken)
-                while claim is not None and left != 0 and self.whole:
-                    one = self._lay(number, claim)
-                    after = self._with(one, laid, values)
-                    if sum(after) <= sum(values):
-                        break
-                    values = after
-                    laid.append(one)
-                    taken.update(claim.units)
-                    left = None if left is None else left - 1
-                    claim = own.claim(way, taken)
-        return sum(values)
+        counts: dict[int, int] = {}
+        for number, at in (*first, *[(number, at) for _, number, at in self.ranked]):
+            own = self.layings[number]
+            while counts.get(number, 0) != own.offer.sets_most:
+                claim = own.claim(own.ways[at], taken)
+                if claim is None:
+                    break
+                one = self._lay(number, claim)
+                after = self._with(one, laid, values)
+                if sum(after) <= sum(values):
+                    break
+                values = after
+                laid.append(one)
+                taken.update(claim.units)
+                counts[number] = counts.get(number, 0) + 1
+        return laid, values
 
     def dearest(self) -> list[Outcome]:
         """
@@ -174,7 +193,7 @@ class SetLane:
             left = own.offer.sets_most
             claim = self._dearest(own.offer, free)
             while claim is not None and left != 0:
-                one = self._evaluate(number, claim)
+                one = self._lay(number, claim)
                 after = self._with(one, laid, values)
                 if sum(after) <= sum(values):
                     break
@@ -183,11 +202,7 @@ class SetLane:
                 free = [u for u in free if u not in claim.units]
                 left = None if left is None else left - 1
                 claim = self._dearest(own.offer, free)
-        self.must, self.guess = -1, None
-        self.least = sum(values)
-        self.found = []
-        self._finish(tuple(laid), values)
-        return self.found
+        return self._only(laid, values)
 
     def _dearest(self, offer: Offer, free: Sequence[int]) -> Claim | None:
         """Claim for each group the dearest of these pieces, dearest first; None of too few."""
@@ -243,7 +258,7 @@ class SetLane:
             ]
             return part.packed(free)
         left = [sum([u not in taken for u in own]) if taken else len(own) for own in self.kinds]
-        return self.packing.best(number, tuple(left))
+        return self.packing.most(number, tuple(left))
 
     def _counted(self) -> bool:
         self.whole &= self.count(self.part.weight)
@@ -338,7 +353,8 @@ class SetLane:
         top = max([way.worth for way, _ in options[at]], default=0)
         for way, effects in options[at]:
             after = most - top + way.worth
-            if after >= self.least and self.whole:
+            # When no node is left, one outcome is enough.
+            if after >= self.least and (self.whole or not self.found):
                 self._combine(options, laid, (*chosen, (way, effects)), worth, after)
 
     @staticmethod

@@ -49,6 +49,7 @@ class SetWays:
         found: list[Outcome] = []
         self.least = least
         if not self.losses:
+            self.count(self.gains.work)
             most, self.losses = self.gains.most((ANY,) * len(self.entries))
             self.most = min(self.most, most)
         if self.most < least:
@@ -58,11 +59,16 @@ class SetWays:
             self.whole &= lane.whole
             self.least = max([self.least, *[each.worth - guess for each in found]])
         if must < 0 and not self.whole:
-            found += [self._without_sets(), *self._lane((0,) * len(self.entries)).dearest()]
+            found += self.quick()
         return _sorted(each for each in found if each.worth >= self.least)
 
+    def quick(self) -> list[Outcome]:
+        """Give some good outcomes, whatever nodes are left."""
+        first = self._lane((0,) * len(self.entries))
+        return [self._without_sets(), *first.quick(), *first.dearest()]
+
     def _without_sets(self) -> Outcome:
-        """Give the best way of each line by itself, to begin with."""
+        """Give the best way of each line by itself."""
         ways = []
         for line, start in zip(self.lines, self.starts, strict=True):
             most = line.most(start.at, start.running, start.off)
@@ -104,7 +110,7 @@ class SetWays:
             for place in range(1, len(self.entries[at])):
                 if most - losses[at][place] < self.least:
                     continue
-                if not self.count(self.part.weight):
+                if not self.count(self.gains.work):
                     self.whole = False
                     return
                 own = (*before, place)

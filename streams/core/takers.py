@@ -156,30 +156,32 @@ class Takers:
                 return rate
         return 0
 
-    def ends(self, line: int) -> list[Start] | None:
+    def ends(self, line: int) -> list[tuple[Start, int]] | None:
         """
         List where a line may go on from: without a claim, and with nothing or all of each.
 
         What lies between is between in all it is worth; None where it may not be.
+
+        Returns:
+            Each start, and what it costs at prices.
         """
-        own = self.lines[line]
-        found = [own.start]
+        own, prices = self.lines[line], self.prices[0]
+        found = [(own.start, 0)]
         for taker in next((each for each in self.options if each[0].line == line), []):
             if any(
                 percent < 0 for step in own.steps[taker.at :] for _, percent, _, _ in step.plain
             ):
                 return None
+            start = taker.start
             for off in (0, taker.most):
-                start = taker.start
-                found.append(
-                    Start(
-                        taker.at,
-                        start.running - off,
-                        start.off + off,
-                        (*start.places, taker.place),
-                        own.after(start.runs, off) if off else start.runs,
-                    )
+                end = Start(
+                    taker.at,
+                    start.running - off,
+                    start.off + off,
+                    (*start.places, taker.place),
+                    own.after(start.runs, off) if off else start.runs,
                 )
+                found.append((end, prices[taker.place] * off))
         return found
 
     # --- Choosing -------------------------------------------------------------
