@@ -378,6 +378,60 @@ def test_parts_put_together_are_as_good_as_the_search_by_lanes(problem):
     assert written(by_lanes.claims, problem.units) == written(together.claims, problem.units)
 
 
+@st.composite
+def shop_like(draw):
+    """Draw a receipt as shops have: limits first, then sets, percents and a last coupon."""
+    own, lists = [], []
+    for line in range(draw(st.integers(3, 5))):
+        price = 10 * draw(st.integers(500, 40_000))  # Rounding matters little, as in shops.
+        count = draw(st.sampled_from([1, 1, 2, 3]))
+        own += [Unit(line, (piece,), 1000, price, 0) for piece in range(count)]
+        lists.append(price * count)
+    some = st.sets(st.integers(0, len(lists) - 1), min_size=2).map(lambda s: tuple(sorted(s)))
+    percent = st.sampled_from([500, 1000, 2000, 3000])
+    discounts = [
+        Offer(f"brand-{n}", 0, "percent", draw(percent), draw(some),
+              cap=draw(st.sampled_from([None, 500, 4_000, 15_000])))
+        for n in range(draw(st.integers(1, 3)))
+    ]  # fmt: skip
+    for n in range(draw(st.integers(1, 2))):
+        lines, size = draw(some), draw(st.integers(2, 3))
+        discounts.append(
+            Offer(f"set-{n}", 1, "set", draw(st.sampled_from([2000, 5000, 10000])), lines,
+                  groups=((size, frozenset(lines)),), reward="percent",
+                  cheapest=draw(st.sampled_from([None, 1, 1])))
+        )  # fmt: skip
+    discounts.append(Offer("group", 1, "percent", draw(percent), draw(some)))
+    discounts += [
+        Offer(f"town-{n}", 2, "percent", draw(percent), draw(some))
+        for n in range(draw(st.integers(0, 2)))
+    ]
+    whole = tuple(range(len(lists)))
+    if draw(st.booleans()):
+        discounts.append(Offer("voucher", 3, "basket", draw(st.integers(100, 4_000)), whole))
+    base = Earner("points", 0, "per", 5, 100, "bonus", 1, whole)
+    promo = Earner("promo", 1, "percent", 500, 10_000, "bonus", 1, draw(some))
+    seeds = tuple(Seed(each) for each in (base, promo))
+    groups = draw(st.sampled_from([((0,), (1,), (2,), (3,)), ((0,), (1, 2), (3,))]))
+    return Problem(
+        tuple(lists), tuple(own), tuple(discounts), seeds, frozenset(), groups, None, 20_000
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@given(shop_like())
+def test_limits_and_sets_come_out_as_in_the_search_by_lanes(problem):
+    """Where limits cut what sets are laid on, neither search finds what the other rules out."""
+    together = Solver(problem).best()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimum, "search", lambda task, budget, _=None: Search(task, budget))
+        by_lanes = Solver(Problem(**{**fields(problem), "nodes": 3_000})).best()
+
+    assert by_lanes.objective <= together.bound
+    assert together.objective <= by_lanes.bound
+    assert not (together.proven and by_lanes.proven) or by_lanes.merit == together.merit
+
+
 def fields(problem):
     """Give the problem's fields by name."""
     return {name: getattr(problem, name) for name in problem.__struct_fields__}
