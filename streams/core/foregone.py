@@ -50,6 +50,24 @@ def most_off(offer: Offer, units: Sequence[Unit], own: Sequence[int]) -> int:
     return room
 
 
+def may_vanish(problem: Problem, seed: Seed) -> bool:
+    """Tell whether discounts could leave nothing of every line that *seed* can claim."""
+    for line in seed.earner.lines:
+        own = [at for at, unit in enumerate(problem.units) if unit.line == line]
+        most: dict[tuple[int, str], int] = {}
+        for offer in problem.offers:
+            if line in offer.lines:
+                # A line has one effect a lane; sets share its pieces, and blocks add up.
+                effect = offer.kind not in ("set", "basket")
+                key = offer.lane, offer.id if offer.kind == "basket" else str(effect)
+                taken = most_off(offer, problem.units, own)
+                taken = min(taken, offer.figure) if offer.kind == "basket" else taken
+                most[key] = max(most.get(key, 0), taken)
+        if problem.lists[line] > sum(most.values()):
+            return False
+    return True
+
+
 class _Least:
     """The least that lines can run at when a lane begins."""
 

@@ -17,7 +17,7 @@ from streams.core.accrual_choice import choose
 from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, better
 from streams.core.assembly import Assembly, usual
 from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
-from streams.core.foregone import foregone
+from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
 from streams.core.problem import Problem, Seed
 from streams.core.task import Budget, Merit, Position, Solution, Task
@@ -296,10 +296,11 @@ def search(task: Task, budget: Budget, known: Merit | None = None) -> Assembly |
     return Search(task, budget)
 
 
-def _may_cost_points(offer: Offer, seeds: Iterable[Seed]) -> bool:
+def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> bool:
     """Tell whether a coupon can cost more points than rates by line say: all of a campaign."""
     return offer.kind == "basket" and any(
-        seed.net is not None or (seed.skip_discounted and seed.earner.kind == "points")
+        seed.net is not None
+        or (seed.earner.kind == "points" and (seed.skip_discounted or may_vanish(problem, seed)))
         for seed in seeds
     )
 
@@ -362,7 +363,9 @@ class Solver:
             sum(
                 1 << at
                 for at, offer in enumerate(offers)
-                if offer.id in self.wary or forced is not None or _may_cost_points(offer, seeds)
+                if offer.id in self.wary
+                or forced is not None
+                or _may_cost_points(problem, offer, seeds)
             ),
         )
 

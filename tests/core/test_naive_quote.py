@@ -169,7 +169,7 @@ def same(seed):
 @pytest.mark.parametrize("part", range(4))
 def test_a_quote_is_the_best_of_all_by_the_words_of_the_specification(part):
     """Objective, ties, order, claims, what is taken off each line, and the next best."""
-    for seed in (*range(part * 1000, part * 1000 + 400), 18_499):
+    for seed in (*range(part * 1000, part * 1000 + 400), 18_499, 27_200):
         same(seed)
 
 
