@@ -391,3 +391,12 @@ def test_pushing_not_to_the_atoms_is_three_valued_logic(document, attributes):
     verdict = evaluate(condition, attributes)
     assert verdict.holds == (kleene(document, attributes) is True)
     assert holds(condition, attributes) == verdict.holds
+
+
+def test_a_birthday_window_is_read_whole():
+    """Days before and after, how 29 February moves, and how long the date must be known."""
+    written = {"before": 1, "after": 2, "leap": "mar1", "known_for": 90}
+    (atom,) = parse({"birthday": written}, "who").atoms
+    assert atom.value == BirthdayWindow(1, 2, "mar1", 90)
+    (atom,) = parse({"birthday": {}}, "who").atoms
+    assert atom.value == BirthdayWindow(0, 0, "feb28", 30)

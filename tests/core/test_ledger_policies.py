@@ -8,6 +8,7 @@ from streams.core.adjustments import Adjustment
 from streams.core.balances import balances
 from streams.core.calendar import instant
 from streams.core.history import History
+from streams.core.ids import tick_id
 from streams.core.policy import PolicyError, ledger_policy
 from streams.core.qualifying import MERGED_AT_LEAST
 from streams.core.receipt import (
@@ -18,6 +19,7 @@ from streams.core.receipt import (
     ReturnLine,
     SaleLine,
 )
+from streams.core.result import conflict
 from streams.core.simple_rules import RuleError, simple_rules
 from streams.core.snapshot import snapshot
 from streams.core.status import StatusChange
@@ -809,4 +811,53 @@ def test_a_snapshot_tells_the_tier_at_the_mark_and_nothing_of_the_birthday():
     sell(history, "s", 0, 10_000)
     shown = snapshot(history.account("A"), history.policy)
     assert (shown.tier, shown.mark, shown.version) == ("silver", START, 1)
+    assert shown.qualifying == history.account("A").qualifying != ()
     assert not {"born", "attributes", "offers", "identifiers"} & set(shown.__struct_fields__)
+
+
+@pytest.mark.parametrize(("earns", "tier"), [(False, None), (True, "silver")])
+def test_gift_money_counts_towards_tiers_where_it_earns(earns, tier):
+    """Net is the base of both."""
+    history = shop({"tier": {"levels": LEVELS}, "gift_earns": earns})
+    result = sell(history, "s", 0, 10_000, gift_card=1)
+    assert (result.tier_after, result.sold_at) == (tier, START)
+
+
+def test_a_sale_at_the_first_instant_of_the_window_counts():
+    """The window holds the local dates after the same date so many months ago."""
+    history = shop({"tier": {"levels": LEVELS, "window": 1}, "zone": "UTC"})
+    first = instant("2026-02-02T00:00:00Z")
+    for name, at in (("in", first), ("out", first - 1)):
+        line = SaleLine(1, "x", 1000, 10_000)
+        history.receive(Receipt(name, "s", "t", at, at, sales=(line,)), name)
+        found = tier_at(history.account(name), instant("2026-03-01T12:00:00Z"), history.policy)
+        assert found == ("silver" if name == "in" else None)
+
+
+def test_a_tick_of_a_merged_account_is_named_by_it():
+    """Its document is of the account that it was sent to, its result of the survivor."""
+    history = shop()
+    grant(history, "g", 0, 5, terms=LotTerms(valid={"days": 1}))
+    history.merge("m", "A", "B", START + HOUR)
+    history.tick("A", START + 9 * DAY)
+    (result,) = history.tick_results
+    assert (result.document, result.account) == (tick_id("A", START + 9 * DAY), "B")
+    history.tick("nobody", START)
+    assert "nobody" not in history.accounts
+
+
+def test_a_refusal_says_of_what_kind_the_document_was():
+    """A change of status beyond the calendar, and other content under its id."""
+    history = shop()
+    history.set_status(StatusChange("c", "A", "blocked", -1))
+    result = history.results["c"]
+    assert (result.kind, result.code) == ("status", "VALUE_RANGE")
+    assert conflict("d", "x").kind == "receipt"
+
+
+def test_a_rule_ends_at_its_end():
+    """Its first instant is its own, its last is not."""
+    ends = {**ALL, "start": "2026-01-01T10:00:00Z", "end": "2026-01-02T10:00:00Z"}
+    history = shop({}, ends)
+    paid = [sell(history, f"s{day}", day, 100, account=f"A{day}").rules for day in (-1, 0, 1)]
+    assert [bool(each) for each in paid] == [False, True, False]

@@ -402,3 +402,26 @@ def test_hours_and_weekdays_follow_the_clock_to_the_second_where_it_is_changed(z
                  if running(each.runs, at, programme.zoneinfo)}  # fmt: skip
         found = index.matches(Occasion(at, (line(),)))
         assert {match.campaign.campaign for match in found} == open_, (zone, second)
+
+
+def test_days_that_follow_each_other_are_one_stretch():
+    """Monday to Wednesday and Sunday, to the minute before and after."""
+    own = campaign(runs={"weekdays": ["mon", "tue", "wed", "sun"]})
+    index = CampaignIndex(PROGRAMME, [own])
+    start = instant("2026-02-02", MOSCOW)  # A Monday.
+    for minute in range(-2, 8 * 24 * 60, 7):
+        at = start + 60_000 * minute
+        open_ = running(own.runs, at, MOSCOW)
+        assert bool(index.matches(Occasion(at, (line(),)))) == open_, minute
+
+
+@pytest.mark.parametrize("gives", [{"percent_off": 1000}, {"points_percent": 1000}])
+def test_what_is_kept_from_discounts_is_not_kept_from_points(gives):
+    """And the other way round; the walk and the masks agree."""
+    lane = "base" if "points_percent" in gives else "item"
+    own = campaign(gives=gives, lane=lane)
+    lines = (line(outlet=True), line(category="tobacco"), line())
+    expected = 0b101 if lane == "base" else 0b110
+    occasion = Occasion(NOON, lines)
+    assert judge(PROGRAMME, own, occasion) == Match(own, expected)
+    assert CampaignIndex(PROGRAMME, [own]).matches(occasion) == (Match(own, expected),)
