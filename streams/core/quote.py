@@ -128,8 +128,9 @@ def finish(case: Case, solver: Solver | None = None) -> Quote:
     caps = _caps(case, best.nets)
     usable = _usable(case)
     spending = _spend(case, best.nets, usable, caps)
+    laid = [each for each in spending.lines if each]
     paid = [
-        net - unit.value * sum(each.get(line, 0) for each in spending.lines)
+        net - unit.value * sum(each.get(line, 0) for each in laid)
         for line, net in enumerate(best.nets)
     ]
     awards = _earned(case, best, paid)

@@ -31,7 +31,7 @@ class Spending(Struct, frozen=True):
     Attributes:
         most: The most that could be.
         totals: By lot, in spending order.
-        lines: Points by lot and line.
+        lines: Points by lot and line; lots of which nothing is laid share one dictionary.
     """
 
     most: int
@@ -88,12 +88,13 @@ class _Flow:
     """Points of lots on lines, moved along augmenting paths."""
 
     def __init__(self, lots: Sequence[UsableLot], caps: Sequence[int]) -> None:
-        self.fits = [lot.lines for lot in lots]
+        self.lots = lots
         self.free = list(caps)
-        self.laid: list[dict[int, int]] = [{} for _ in lots]
+        self.laid: dict[int, dict[int, int]] = {}  # By lot, those alone that something is laid of.
 
     def push(self, lot: int, points: int) -> int:
         """Lay up to *points* more of *lot*; earlier points may move to other lines."""
+        self.laid[lot] = {}
         done = 0
         while done < points:
             step = self._augment(lot, points - done)
@@ -108,13 +109,13 @@ class _Flow:
         queue = [(lot, -1)]
         seen = {lot}
         for who, leaves in queue:
-            for line in self.fits[who]:
+            for line in self.lots[who].lines:
                 if line in came:
                     continue
                 came[line] = who, leaves
                 if self.free[line] > 0:
                     return self._move(came, line, points)
-                for other, laid in enumerate(self.laid):
+                for other, laid in self.laid.items():
                     if other not in seen and laid.get(line):
                         seen.add(other)
                         queue.append((other, line))
@@ -145,10 +146,9 @@ def _lay(
 ) -> list[dict[int, int]]:
     """Divide each lot's total over its lines, later lots kept possible."""
     left = list(caps)
-    found: list[dict[int, int]] = [{} for _ in lots]
-    laid = [
-        (at, lot, total) for at, (lot, total) in enumerate(zip(lots, totals, strict=True)) if total
-    ]
+    nothing: dict[int, int] = {}
+    found = [nothing] * len(lots)  # Of a thousand lots a receipt touches few.
+    laid = [(at, lots[at], total) for at, total in enumerate(totals) if total]
     for number, (at, lot, total) in enumerate(laid):
         split = list(spread(total, [left[line] for line in lot.lines]))
         later = [(each, points) for _, each, points in laid[number + 1 :]]
