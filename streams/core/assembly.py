@@ -203,10 +203,6 @@ class Assembly:
 
     def _lines(self) -> dict[int, LineWays]:
         task = self.task
-        units_of: dict[int, list[int]] = {line: [] for line in task.lines}
-        for at, unit in enumerate(task.units):
-            if unit.line in units_of:
-                units_of[unit.line].append(at)
         effects = [
             (at, offer, frozenset(offer.lines))
             for at, offer in sorted(enumerate(task.offers), key=lambda each: _rank(each[1]))
@@ -217,8 +213,16 @@ class Assembly:
             at for at in range(len(task.offers)) if not task.plain >> at & 1 or at == self.must
         )
         return {
-            line: LineWays(line, own, task.units, by_depth, self.kind.limited, seen, self.scale)
-            for line, own in units_of.items()
+            line: LineWays(
+                line,
+                task.units_of.get(line, ()),
+                task.units,
+                by_depth,
+                self.kind.limited,
+                seen,
+                self.scale,
+            )
+            for line in task.lines
         }
 
     def _set_rates(self) -> None:

@@ -315,6 +315,10 @@ class Solver:
         self.wary = frozenset(one for one, _ in self.problem.odds)
         self.used = frozenset(offer.lane for offer in self.problem.offers)
         self.accruals: dict[object, Choice | None] = {}
+        self.start = Position(tuple([unit.list for unit in problem.units]))
+        self.units_of: dict[int, list[int]] = {}
+        for at, unit in enumerate(problem.units):
+            self.units_of.setdefault(unit.line, []).append(at)
 
     def task(
         self,
@@ -345,9 +349,10 @@ class Solver:
         forced = must if any(seed.earner.id == must for seed in seeds) else None
         odds, plain = _odds(problem, offers)
         cap = problem.cap
-        begin = start or Position(tuple(unit.list for unit in problem.units))
+        begin = start or self.start
         return Task(
             problem.units,
+            self.units_of,
             lines,
             tuple(offers),
             odds,
@@ -484,9 +489,8 @@ class Solver:
         worth = Fraction(0)
         discount = 0
         for lines, part in zip(self.groups, parts, strict=True):
-            here = set(lines)
-            for at, unit in enumerate(problem.units):
-                if unit.line in here:
+            for line in lines:
+                for at in self.units_of.get(line, ()):
                     running[at] = part.end.running[at]
             claims += part.claims
             worth += part.accrual.worth

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from streams.core.combination import Unit, over_units
+from streams.core.depth import allow_depth
 from streams.core.line_ways import DEEP, LineWays, Start, off_of
 
 ROUNDS = 3  # How often prices are adjusted.
+LINES_A_NODE = 16  # To weigh one choice is a node for so many lines that could claim.
 PRICED_ALONE = 3  # So many limited campaigns are priced in every mixture of nothing and all.
 
 
@@ -232,12 +234,13 @@ class Takers:
             gains = best.full - prices[best.place] * best.most > 0
             chosen.append(best if gains else None)
         worth = self.gain(_taking(chosen))
+        nodes = 1 + len(self.options) // LINES_A_NODE
         better = True
         while better:
             better = False
             for at, own in enumerate(self.options):
                 for taker in (None, *own):
-                    if taker is chosen[at] or not self.count(1):
+                    if taker is chosen[at] or not self.count(nodes):
                         continue
                     tried = [*chosen[:at], taker, *chosen[at + 1 :]]
                     gain = self.gain(_taking(tried))
@@ -303,6 +306,7 @@ class _Choosing:
 
     def run(self) -> Iterator[Taking]:
         """Yield what may be enough."""
+        allow_depth(2 * len(self.rows))
         for chosen in self._choose(0, [0] * len(self.takers.prices), ()):
             yield tuple(sorted(chosen, key=lambda t: t.line))
 

@@ -1,6 +1,6 @@
 """What a search is given and what it gives back: one component in one order of lanes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from msgspec import Struct
@@ -42,7 +42,7 @@ class Task(Struct, frozen=True):
     A component to solve in one order of lanes.
 
     Attributes:
-        units: Of the whole receipt.
+        units: Of the whole receipt; *units_of* gives those of a line.
         lines: Positions of the component's lines, ascending.
         offers: Those with a line here, by id; their lines are cut to the component.
         odds: By offer position, a mask of the offers that can't apply beside it.
@@ -61,6 +61,7 @@ class Task(Struct, frozen=True):
     """
 
     units: tuple[Unit, ...]
+    units_of: Mapping[int, Sequence[int]]
     lines: tuple[int, ...]
     offers: tuple[Offer, ...]
     odds: tuple[int, ...]
