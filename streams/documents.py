@@ -24,7 +24,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from streams.core.campaigns import Campaign, load_campaign, shape_of
+from streams.core.campaign_grammar import shape_of
+from streams.core.campaigns import Campaign, load_campaign
 from streams.core.grammar import (
     ConditionShape,
     DocumentError,

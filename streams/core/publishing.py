@@ -7,7 +7,7 @@ Schema can't tell 15.0 from 15; the loader refuses the former.
 
 from typing import Any
 
-from streams.core.campaigns import ACCRUAL_CAMPAIGN, ACCRUALS, DISCOUNT_CAMPAIGN
+from streams.core.campaign_grammar import ACCRUAL_CAMPAIGN, ACCRUALS, DISCOUNT_CAMPAIGN
 from streams.core.conditions import ATOMS_MOST, SCALE_MOST, VALUES_MOST, WINDOW_MOST
 from streams.core.grammar import (
     LARGEST,

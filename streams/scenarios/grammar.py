@@ -4,7 +4,7 @@ Three readers walk these shapes: `document` converts what is written, `comparing
 what differs, and `publishing` writes the JSON Schema.
 """
 
-from streams.core.campaigns import COUPON, LOT
+from streams.core.campaign_grammar import COUPON, LOT
 from streams.core.grammar import (
     LARGEST,
     ConditionShape,

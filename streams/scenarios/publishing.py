@@ -7,7 +7,7 @@ quantities with their decimals, percentages with their sign, times without an of
 
 from typing import Any
 
-from streams.core.campaigns import ACCRUAL_CAMPAIGN, ACCRUALS, DISCOUNT_CAMPAIGN, LOT
+from streams.core.campaign_grammar import ACCRUAL_CAMPAIGN, ACCRUALS, DISCOUNT_CAMPAIGN, LOT
 from streams.core.grammar import (
     ConditionShape,
     Either,
