@@ -45,6 +45,13 @@ ASK_S = 1.0
 NEW_TOPIC_S = 5.0
 """How long a broker may take to hear of a topic that was created by another's hand."""
 
+REQUEST_S, REQUEST_SESSIONS = 15.0, 1.5
+"""
+How long Faust's consumer waits for one answer, and at least how many sessions.
+
+A connection that leads nowhere any more is found out by nothing else.
+"""
+
 TEND_S = 1.0
 """How often idle shards are looked after."""
 
@@ -64,6 +71,10 @@ class Engine:
             "bootstrap.servers": settings.brokers,
             "socket.nagle.disable": True,
             "log_level": 2,
+            # Where every broker it knows is away, librdkafka 2.16 would forget them all and
+            # begin anew with the bootstrap servers.  What was under way then waits for brokers
+            # that it has forgotten, until our deadline.
+            "metadata.recovery.strategy": "none",
             **settings.client,
         }
         self._stage_of: dict[str, Stage] = {
@@ -221,7 +232,7 @@ class Engine:
             table_standby_replicas=1,
             broker_session_timeout=settings.session_timeout_s,
             broker_heartbeat_interval=max(settings.session_timeout_s / 5, 0.5),
-            broker_request_timeout=max(settings.session_timeout_s * 2, 40),
+            broker_request_timeout=max(settings.session_timeout_s * REQUEST_SESSIONS, REQUEST_S),
             broker_max_poll_records=settings.buffer_records,
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=settings.instance_id,

@@ -87,10 +87,6 @@ class KafkaLog:
                 "queue.buffering.max.kbytes": 128 << 10,
                 "partitioner": "murmur2_random",
                 "allow.auto.create.topics": False,
-                # Where every broker it knows is away, librdkafka 2.16 would forget them all and
-                # begin anew with the bootstrap servers.  What it had sent of a batch then waits
-                # for brokers that it has forgotten, until our deadline.
-                "metadata.recovery.strategy": "none",
                 **client,
                 "transactional.id": transactional_id,
                 "transaction.timeout.ms": timeout_ms,
