@@ -9,7 +9,7 @@ those of a machine that does nothing else; on a busy one only their ratios tell.
 What a rival needs is brought when it is first run: packages by `locks/bench.txt`, Kafka
 Streams by Maven.  What can't be had is said, and has no figures.
 
-    python -m benchmarks.engine [--quick]
+    python -m benchmarks.engine [--quick] [--rounds=N] [RIVAL…]
 """
 
 import json
@@ -125,15 +125,17 @@ def chains(
     return found
 
 
-def run(*, quick: bool, only: Sequence[str] = ()) -> Measures:
+def run(*, quick: bool, only: Sequence[str] = (), turns: int | None = None) -> Measures:
     """
     Measure all.
 
     Args:
         quick: One round on a small backlog: it tells order, not figures.
         only: Names of the rivals to run; all when empty.
+        turns: How many rounds; one where it is quick, else three, when None.
     """
-    sizes, count = (QUICK, 1) if quick else (FULL, ROUNDS)
+    sizes = QUICK if quick else FULL
+    count = turns or (1 if quick else ROUNDS)
     home = default_home()
     home.mkdir(parents=True, exist_ok=True)
     rivals, missing = contestants(home)
@@ -153,4 +155,8 @@ def run(*, quick: bool, only: Sequence[str] = ()) -> Measures:
 
 if __name__ == "__main__":
     names = [each for each in sys.argv[1:] if not each.startswith("--")]
-    print(json.dumps(run(quick="--quick" in sys.argv, only=names), indent=1))
+    told = [
+        int(each.removeprefix("--rounds=")) for each in sys.argv if each.startswith("--rounds=")
+    ]
+    found = run(quick="--quick" in sys.argv, only=names, turns=told[0] if told else None)
+    print(json.dumps(found, indent=1))
