@@ -1,6 +1,7 @@
 """Nothing is lost and nothing counted twice, whatever is killed."""
 
 import json
+import random
 import re
 import signal
 import time
@@ -33,6 +34,32 @@ def test_a_worker_killed_between_two_effects_repeats_or_finishes_the_batch(toy, 
 
     assert worker.stop() == 0
     assert toy.differences(worker.folder) == []
+
+
+def test_random_kills_of_two_workers_change_nothing(toy, worker_named):
+    """Twelve kills at random moments while records flow, a third with a lost disk."""
+    seed = time.time_ns() % 10**6
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails
+    dice = random.Random(seed)  # noqa: S311 - a seed, not a secret
+    workers = [worker_named(name, instance=name) for name in ("one", "two")]
+    for worker in workers:
+        worker.start()
+    for _ in range(12):
+        toy.produce(1500, seed=dice.randrange(10**6), rate=3000)
+        worker = dice.choice(workers)
+        worker.kill(wipe=dice.random() < 1 / 3)
+        armed = f"{dice.choice(POINTS)}={dice.choice(('0.02', '0.2'))}"
+        worker.start(failpoints=armed if dice.random() < 0.5 else "", seed=dice.randrange(99))
+        time.sleep(dice.uniform(0, 2))
+    for worker in workers:
+        worker.kill()
+        worker.start()
+    for worker in workers:
+        worker.await_ready()
+    toy.await_done()
+
+    assert [worker.stop() for worker in workers] == [0, 0]
+    assert toy.differences(*(worker.folder for worker in workers)) == []
 
 
 def test_workers_that_join_and_leave_hand_partitions_over_whole(toy, worker_named):
