@@ -80,7 +80,8 @@ class Engine:
         self._stage_of: dict[str, Stage] = {
             topic: stage for stage in declared.stages for topic in stage.sources
         }
-        self._partitions: dict[str, int] = {}
+        self.partitions: dict[str, int] = {}
+        """Of each topic that is read, as they were at the start."""
         self._teams: list[Team] = []
         self._team_of: dict[tuple[str, int], Team] = {}
         self._writers: dict[str, KafkaLog] = {}
@@ -111,7 +112,7 @@ class Engine:
             signal.signal(each, lambda *_: self.told_to_stop())
         self._own_data_dir()
         self._check_topics()
-        shards = sum(self._partitions[stage.sources[0]] for stage in self.declared.stages)
+        shards = sum(self.partitions[stage.sources[0]] for stage in self.declared.stages)
         self._memory = Memory(
             block_cache_bytes=self.settings.block_cache_bytes,
             write_buffer_bytes=self.settings.write_buffer_bytes,
@@ -190,8 +191,8 @@ class Engine:
         missing = [topic for topic in wanted if topic not in known]
         if missing:
             exit_refused(f"topics are missing: {', '.join(missing)}; create them first")
-        self._partitions = {topic: len(known[topic].partitions) for topic in wanted}
-        for need in topics_needed(self.declared.app_id, self.declared.stages, self._partitions):
+        self.partitions = {topic: len(known[topic].partitions) for topic in wanted}
+        for need in topics_needed(self.declared.app_id, self.declared.stages, self.partitions):
             if need.name not in known:
                 exit_refused(f"topic {need.name} is missing; create it first")
             found = len(known[need.name].partitions)
@@ -237,6 +238,7 @@ class Engine:
             consumer_auto_offset_reset="earliest",
             consumer_group_instance_id=settings.instance_id,
             TableManager=faust_parts.EngineTables,
+            PartitionAssignor=faust_parts.EngineAssignor,
         )
         app.engine = self
         app.transport.Consumer = faust_parts.EngineConsumer

@@ -12,13 +12,14 @@ import functools
 import signal
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import aiokafka
 import faust
 from aiokafka.consumer import consumer as consuming
 from aiokafka.consumer import fetcher as fetching
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.transport.drivers import aiokafka as driver
@@ -201,6 +202,40 @@ class EngineConsumer(driver.Consumer):
         self._engine.fail_in_time()
         await self._engine.close_teams()
         await super().on_stop()
+
+
+class CountedTopics:
+    """
+    What an assignor asks of a cluster, answered by the counts that the worker checked.
+
+    A broker that has just come back names topics without their partitions for a while.
+    Faust's assignor would take them for missing and give nothing to anybody; the whole group
+    would stand still and call itself ready, as nothing calls for another assignment.
+
+    Args:
+        counts: Partitions of each topic; they are never changed while an app runs.
+        cluster: Asked for all other topics.
+    """
+
+    def __init__(self, counts: Mapping[str, int], cluster: Any) -> None:
+        self._counts = counts
+        self._cluster = cluster
+
+    def partitions_for_topic(self, topic: str) -> set[int] | None:
+        """Give the partitions of *topic*, or None for one that nobody knows."""
+        if topic in self._counts:
+            return set(range(self._counts[topic]))
+        found: set[int] | None = self._cluster.partitions_for_topic(topic)
+        return found
+
+
+class EngineAssignor(PartitionAssignor):
+    """Faust's assignor, which believes in no loss of a topic that was there at the start."""
+
+    def assign(self, cluster: Any, member_metadata: Any) -> Any:
+        """Share the partitions of all that *member_metadata* subscribe to among them."""
+        counts = cast("Any", self.app).engine.partitions
+        return super().assign(cast("Any", CountedTopics(counts, cluster)), member_metadata)
 
 
 class EngineRecovery(Recovery):
