@@ -57,7 +57,7 @@ class Receipts:
             receipt,
             Rulebook(
                 policy,
-                self._desk.terms.rules(batch, receipt),
+                self._desk.terms.rules(batch),
                 limits_of=self._desk.terms.limits_of(batch),
                 describe=describe,
             ),

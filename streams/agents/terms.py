@@ -20,7 +20,7 @@ from streams.core.matching import CampaignIndex
 from streams.core.ownership import NOTICE_MS
 from streams.core.policy import LedgerPolicy
 from streams.core.programme import Programme, load_programme, policy_of
-from streams.core.receipt import EpochMs, Receipt
+from streams.core.receipt import EpochMs
 from streams.engine import Batch, Record, Reference, ReferenceView
 from streams.topics import Names
 from streams.wire.references import (
@@ -128,20 +128,20 @@ class Terms:
         """
         return self._serving(batch, at, campaigns=True)
 
-    def rules(self, batch: Batch, receipt: Receipt) -> Rules:
+    def rules(self, batch: Batch) -> Rules:
         """
-        Give what campaigns pay at the store of *receipt*.
+        Give what campaigns pay.
 
-        Programme, campaigns and goods are those of the instant that the rules are asked
-        about: that of the sale, also when a return asks again later.
+        Programme, campaigns, goods and store are those of the sale that the rules are asked
+        about, also when a return in another store asks again later.
         """
 
         def rules(
             facts: Facts, lines: Sequence[LineNet], at: EpochMs, room: Room
         ) -> tuple[Accrual, ...]:
             served = self.served(batch, at)
-            stored = batch.reference(STORES).as_of(receipt.store.encode(), at)
-            store = {"store": receipt.store, **self._description(stored, store_from)}
+            stored = batch.reference(STORES).as_of(facts.store.encode(), at)
+            store = {"store": facts.store, **self._description(stored, store_from)}
 
             def product(sku: str) -> Mapping[str, Any]:
                 return self.product(batch, sku, at)
