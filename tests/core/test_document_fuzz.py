@@ -18,6 +18,8 @@ from streams.core.matching import CampaignIndex, GoodsLine, Occasion
 from streams.core.programme import load_programme
 from streams.core.quote import quote
 
+pytestmark = pytest.mark.exhaustive
+
 PROGRAMME = {
     "programme": "club",
     "version": 1,

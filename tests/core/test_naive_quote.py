@@ -8,6 +8,8 @@ import pytest
 from streams.core.vectors_promotions import KINDS
 from tests.support import naive_quote
 
+pytestmark = pytest.mark.exhaustive
+
 QUOTE = KINDS["quote"]
 LANES = (["a", "b"], [["a", "b"]], ["a"], ["b", "a"])
 

@@ -17,6 +17,8 @@ from streams.core.optimum import Combination, Solver, earners_on, nets_of
 from streams.core.problem import Problem, Seed
 from streams.core.written import written
 
+pytestmark = pytest.mark.exhaustive
+
 
 def ways(offer, units, taken):
     """Yield every claim of *offer* on units not *taken*, blocks and sets; pieces all told apart."""

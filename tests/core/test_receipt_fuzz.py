@@ -28,6 +28,8 @@ from streams.core.simple_rules import simple_rules
 from streams.core.status import StatusChange
 from streams.core.vectors_ledger import receipt_from
 
+pytestmark = pytest.mark.exhaustive
+
 NOW = 1_770_000_000_000
 DAY = 86_400_000
 LONG = 500_000  # With as many documents and 100,000 quotes: more than a million in all.
