@@ -313,7 +313,7 @@ class Siege:
         elif fault.kind in FREEZING and worker.state() == "T":
             self._struck(worker, fault)
             self._away.add(worker)
-            self._sleeps(worker, fault)
+            self._sleeps(worker, fault, has_shards=True)
         elif time.monotonic() - self._asked_at > ASK_S:
             self._asked_at = time.monotonic()
             shards = self._shards(worker)
@@ -471,13 +471,18 @@ class Siege:
 
     def _frozen(self, fault: Fault) -> None:
         worker = self._victim(fault.target)
+        has_shards = bool(self._shards(worker))
         self._away.add(worker)
         worker.signal(signal.SIGSTOP)
-        self._sleeps(worker, fault)
+        self._sleeps(worker, fault, has_shards=has_shards)
 
-    def _sleeps(self, worker: ToyWorker, fault: Fault) -> None:
-        """Have *worker* go on when it is time; by then its session may be over."""
-        breaks = None if self._broken else self._breaks
+    def _sleeps(self, worker: ToyWorker, fault: Fault, *, has_shards: bool) -> None:
+        """
+        Have *worker* go on when it is time; by then its session may be over.
+
+        Who had no shards yet has nothing to be thrown out of, and may go on to join.
+        """
+        breaks = self._breaks if has_shards and not self._broken else None
 
         def wake() -> None:
             self.say(f"    {worker.folder.name} wakes up")
