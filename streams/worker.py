@@ -1,5 +1,6 @@
 """Run one app as one process: logging, the loop, and the engine until SIGTERM."""
 
+import faulthandler
 import logging
 import signal
 import sys
@@ -24,6 +25,8 @@ def run(name: str, settings: Settings) -> int:
         KeyError: If there is no such app.
     """
     configure_logging(settings)
+    # A library that crashes the process leaves at least the place in our code.
+    faulthandler.enable()
     if name == CLOCK:
         return _run_clock(settings)
     if name not in APPS:

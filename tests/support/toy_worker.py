@@ -46,6 +46,7 @@ def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
         app: The job.
         arguments: Brokers, folder, health port, instance id, other settings as JSON.
     """
+    faulthandler.enable()
     # A test that waits in vain asks every thread where it is.
     faulthandler.register(signal.SIGRTMIN, all_threads=True)
     brokers, folder, port, instance, others = arguments
