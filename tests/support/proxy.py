@@ -123,10 +123,14 @@ class Proxy:
     async def _end(self) -> int:
         self._server.close()
         ended = await self._cut()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while self._tasks:
+            tasks = list(self._tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # A socket that was reset is closed by the loop a little later, and one that had just
+            # been accepted becomes a task only then.
+            await asyncio.sleep(0.1)
         return ended
 
     async def _cut(self) -> int:

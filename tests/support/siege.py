@@ -372,6 +372,10 @@ class Siege:
         """Give the workers that run and that nothing is about to happen to."""
         return [worker for worker in self.running() if worker not in self._armed]
 
+    def _free_workers(self) -> list[ToyWorker]:
+        """Give the free ones without the guest, who comes and goes."""
+        return [worker for worker in self._free() if worker is not self.guest]
+
     def _victim(self, target: int) -> ToyWorker:
         """Choose a worker that runs; wait for one if there is none."""
         self.wait_for(lambda: bool(self._free()), "a worker that runs")
@@ -441,8 +445,9 @@ class Siege:
         else:
             # Of three workers one may have no partitions, and come to no point.
             self._dismiss_guest()
-            self.wait_for(lambda: bool(self._free()), "a worker that runs")
-            worker = self._victim(fault.target)
+            self.wait_for(lambda: bool(self._free_workers()), "a worker that runs")
+            there = self._free_workers()
+            worker = there[fault.target % len(there)]
         self._kill(worker, wipe=fault.wipe)
         self._start(worker, charge(fault))
         self._armed[worker] = fault
