@@ -26,8 +26,17 @@ from faust.types.auth import CredentialsT
 from streams.engine import faust_parts
 from streams.engine.credentials import credentials
 from streams.engine.ending import Ending
-from streams.engine.failure import exit_refused, exit_unacknowledged, log, place_of
+from streams.engine.failure import (
+    RefusedError,
+    StateDamagedError,
+    UnavailableError,
+    exit_refused,
+    exit_unacknowledged,
+    log,
+    place_of,
+)
 from streams.engine.health import Health, HealthServer, ShardHealth, age
+from streams.engine.kafka_cluster import KafkaCluster
 from streams.engine.kafka_log import KafkaLog
 from streams.engine.record import Record
 from streams.engine.references import HeldReference, ReferenceReader
@@ -119,16 +128,7 @@ class Engine:
             recent_bytes=self.settings.recent_bytes,
             shards=shards,
         )
-        held = [
-            HeldReference(each, self.settings.data_dir / "references", self._memory)
-            for each in self.declared.references
-        ]
-        self._references = ReferenceReader(
-            held,
-            client=self.client,
-            group=f"{self.declared.app_id}-references",
-            turn=self._turn,
-        )
+        self._references = self._open_references(self._memory)
         health = self._serve_health()
         self._references.start()
         self._references.await_complete(self._ending.begun)
@@ -141,6 +141,35 @@ class Engine:
             health.stop()
         log.info("stopped", app=self.declared.app_id)
         return 0
+
+    def _open_references(self, memory: Memory) -> ReferenceReader:
+        """Open the copies of the references; refuse those of topics that are no longer the same."""
+        try:
+            reader = ReferenceReader(
+                [
+                    HeldReference(each, self.settings.data_dir / "references", memory)
+                    for each in self.declared.references
+                ],
+                client=self.client,
+                group=f"{self.declared.app_id}-references",
+                turn=self._turn,
+            )
+            if reader.references:
+                reader.hold_against(self._cluster())
+        except RefusedError as error:
+            exit_refused(str(error))
+        except (UnavailableError, StateDamagedError) as error:
+            exit_unacknowledged("references can't be opened", error=place_of(error))
+        return reader
+
+    def _cluster(self) -> KafkaCluster:
+        return KafkaCluster(
+            client=self.client,
+            admin=AdminClient(dict(self.client)),
+            group=self.declared.app_id,
+            timeout_ms=self.settings.transaction_timeout_ms,
+            stopping=self._ending.begun.is_set,
+        )
 
     def _work(self) -> None:
         self._app = self._faust_app()

@@ -11,18 +11,23 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
-from rocksdict import Rdict, WriteBatch
 
-from streams.engine.failure import exit_unacknowledged, log, place_of
+from streams.engine.cluster import Cluster
+from streams.engine.failure import (
+    RefusedError,
+    StateDamagedError,
+    exit_unacknowledged,
+    log,
+    place_of,
+)
 from streams.engine.kafka_cluster import ANSWER_S, reader
 from streams.engine.kafka_log import Client
 from streams.engine.record import Record
 from streams.engine.stage import Reference
-from streams.engine.store import Memory
+from streams.engine.store import Memory, ShardStore
 
 CHUNK_RECORDS = 2_000
 POLL_S = 0.2
@@ -40,8 +45,8 @@ LOOK_ANSWER_S = 2.0
 CACHED_KEYS = 200_000
 """Rows kept decoded; a shop's shelf is below it, and beyond it they are read anew."""
 
-_OFFSET = b"\0offset"
-_ROW = b"\1"
+VERSIONS = "versions"
+"""The one table of a copy: the versions of each key."""
 
 # valid from, offset, the record's own key, value
 Version = tuple[int, int, bytes, bytes]
@@ -63,9 +68,10 @@ class HeldReference:
 
     def __init__(self, declared: Reference, folder: Path, memory: Memory) -> None:
         self.declared = declared
-        self._db = Rdict(str(folder / declared.name), memory.options())
-        raw = self._db.get(_OFFSET)
-        self._offset = -1 if raw is None else int.from_bytes(raw, "big")
+        self.store = ShardStore(
+            folder / declared.name, owner=f"references/{declared.name}", memory=memory
+        )
+        self._offset = self.store.offset(VERSIONS)
         self._cache: dict[bytes, Versions] = {}
         self.complete = threading.Event()
         """Set once the topic has been read to the end that it had at the start."""
@@ -113,17 +119,13 @@ class HeldReference:
                 yield key, valid_from, value
 
     def _rows(self, prefix: bytes) -> Iterator[tuple[bytes, Versions]]:
-        start = _ROW + prefix
-        rows: Iterator[Any] = self._db.items(from_key=start)
-        for key, row in rows:
-            if not key.startswith(start):
-                return
-            yield key[1:], _decoder.decode(row)
+        for key, row in self.store.scan(VERSIONS, prefix):
+            yield key, _decoder.decode(row)
 
     def _row(self, key: bytes) -> Versions:
         known = self._cache.get(key)
         if known is None:
-            row = self._db.get(_ROW + key)
+            row = self.store.get(VERSIONS, key)
             known = () if row is None else _decoder.decode(row)
             if len(self._cache) >= CACHED_KEYS:
                 self._cache.clear()
@@ -138,14 +140,8 @@ class HeldReference:
             lookup = self.declared.lookup_key
             key = own if lookup is None else lookup(record)
             rows[key] = self._with(rows.get(key, self._row(key)), record, own)
-        batch = WriteBatch(raw_mode=True)
-        for key, versions in rows.items():
-            if versions:
-                batch.put(_ROW + key, _encoder.encode(versions))
-            else:
-                batch.delete(_ROW + key)
-        batch.put(_OFFSET, end.to_bytes(8, "big"))
-        self._db.write(batch)
+        puts = {key: _encoder.encode(each) if each else None for key, each in rows.items()}
+        self.store.apply({VERSIONS: puts}, {VERSIONS: end})
         for key in rows:
             self._cache.pop(key, None)
         self._offset = end
@@ -167,7 +163,7 @@ class HeldReference:
 
     def close(self) -> None:
         """Let go of the folder."""
-        self._db.close()
+        self.store.close()
 
 
 class ReferenceReader:
@@ -196,6 +192,30 @@ class ReferenceReader:
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="references", daemon=True)
 
+    def hold_against(self, cluster: Cluster) -> None:
+        """
+        Hold the copies against the topics that they were read from.
+
+        A topic that was made anew may be empty still, and no campaign would pay any more.  So
+        it isn't read instead, until somebody has looked.
+
+        Raises:
+            RefusedError: If a topic was created anew, or is shorter than its copy.
+            UnavailableError: If the broker fails.
+        """
+        ids = cluster.topic_ids(self._by_topic)
+        ends = cluster.ends([(topic, 0) for topic in self._by_topic])
+        for topic, reference in self._by_topic.items():
+            store, end = reference.store, ends[topic, 0]
+            known = store.topic_id(VERSIONS)
+            if known is None:
+                store.set_topic_id(VERSIONS, ids[topic])
+            elif known != ids[topic] or reference.offset >= end:
+                raise RefusedError(
+                    f"{topic} was created anew or cut since the copy in {store.name} was read: see "
+                    "that what it should hold is there, then delete the copy"
+                )
+
     def start(self) -> None:
         """Begin to read."""
         self._thread.start()
@@ -222,7 +242,8 @@ class ReferenceReader:
     def _run(self) -> None:
         try:
             self._read()
-        except Exception as error:  # noqa: BLE001 - whatever it is, no batch may go on without
+        # Whatever it is, no batch may go on without.
+        except (Exception, StateDamagedError) as error:  # noqa: BLE001
             exit_unacknowledged("references can't be read", error=place_of(error))
 
     def _read(self) -> None:
@@ -261,10 +282,7 @@ class ReferenceReader:
 
     @staticmethod
     def _start(consumer: Consumer, topic: str, reference: HeldReference) -> int:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_S)
-        if reference.offset >= high:
-            log.critical("reference topic is shorter than what was read", topic=topic)
-            exit_unacknowledged("a reference topic was recreated; delete its folder", topic=topic)
+        low, _ = consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=ANSWER_S)
         return max(low, reference.offset + 1)
 
     def _take(self, consumer: Consumer) -> None:

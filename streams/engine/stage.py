@@ -14,11 +14,16 @@ from streams.engine.record import Record
 
 Handler = Callable[[Batch], None]
 
+DAY_S = 24 * 3600
+TOMBSTONES_S = 7 * DAY_S
+"""For how long a changelog keeps deletions."""
+
+AWAY_S = TOMBSTONES_S - DAY_S
+"""A local state that wasn't written for longer isn't gone on with: it could lack deletions."""
+
 CHANGELOG_CONFIG = {
     "cleanup.policy": "compact",
-    # Tombstones must outlive the longest time a worker is away, or its local
-    # state would keep keys that were deleted meanwhile: a week.
-    "delete.retention.ms": str(7 * 24 * 3600 * 1000),
+    "delete.retention.ms": str(TOMBSTONES_S * 1000),
     "retention.ms": "-1",
 }
 

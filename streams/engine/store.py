@@ -1,13 +1,17 @@
 """
-The local state of a shard: one RocksDB for all its tables.
+The local state of a shard, or a copy of a reference: one RocksDB for all its tables.
 
 Rows of a table are `<table> NUL <key>`.  Beside them, under names that start
 with NUL, stand the changelog offset up to which each table is applied and the
 identity of the changelog topic, so that a batch and its offsets are one write.
+
+A compacted topic forgets deletions in time.  A database that has been away for longer could
+keep what was deleted meanwhile for ever: it is set aside as a damaged one is.
 """
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +29,7 @@ from rocksdict import (
 from streams.engine.batch import Pair
 from streams.engine.failure import StateDamagedError, log
 from streams.engine.recent import UNKNOWN, Recent
+from streams.engine.stage import AWAY_S
 
 FULL = ("No space left", "Disk quota exceeded", "File too large")
 """What a system says of a disk, a quota or a limit that is full: it has harmed nothing."""
@@ -32,6 +37,10 @@ FULL = ("No space left", "Disk quota exceeded", "File too large")
 _OFFSET = b"\0offset\0"
 _TOPIC = b"\0topic\0"
 _OWNER = b"\0owner"
+_WRITTEN = b"\0written"
+
+NOTE_S = 3600
+"""How often a database notes when it was written."""
 
 
 class Memory:
@@ -81,12 +90,15 @@ class ShardStore:
         path: A folder of its own.
         owner: Who writes it, as `<app>/<stage>/<partition>`; another's is set aside.
         memory: What the databases of the process share.
+        away_s: For how many seconds its topics keep deletions, less a margin.
     """
 
-    def __init__(self, path: Path, *, owner: str, memory: Memory) -> None:
+    def __init__(self, path: Path, *, owner: str, memory: Memory, away_s: float = AWAY_S) -> None:
         self.path = path
         self._owner = owner.encode()
         self._memory = memory
+        self._away_s = away_s
+        self._noted_at = 0.0
         self._recent = Recent(memory.recent_bytes)
         self._db = self._open_or_replace()
 
@@ -101,7 +113,7 @@ class ShardStore:
             self._set_aside("reads failed in an earlier run")
         try:
             db = self._open()
-            owner = db.get(_OWNER)
+            owner, written = db.get(_OWNER), db.get(_WRITTEN)
         except Exception as error:
             if is_full(error):
                 raise StateDamagedError(str(self.path)) from error
@@ -109,15 +121,24 @@ class ShardStore:
                 raise
             self._set_aside(type(error).__name__)
             db = self._open()
-            owner = None
-        if owner is not None and owner != self._owner:
+            owner = written = None
+        useless = self._why_useless(owner, written)
+        if useless:
             db.close()
-            self._set_aside("it belongs to another shard")
+            self._set_aside(useless)
             db = self._open()
             owner = None
         if owner is None:
             db[_OWNER] = self._owner
         return db
+
+    def _why_useless(self, owner: bytes | None, written: bytes | None) -> str:
+        """Say why what a sound database holds is of no use; nothing if it is."""
+        if owner is not None and owner != self._owner:
+            return "it belongs to another shard"
+        if written is not None and time.time() - int.from_bytes(written, "big") > self._away_s:
+            return "it was away for longer than its topics keep deletions"
+        return ""
 
     def _open(self) -> Rdict:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,12 +211,20 @@ class ShardStore:
                 batch.put(row, value)
         for table, offset in ends.items():
             batch.put(_OFFSET + table.encode(), offset.to_bytes(8, "big"))
+        self._note_time(batch)
         try:
             self._db.write(batch)
         except Exception as error:
             raise self._failed(error) from error
         for row, value in rows:
             self._recent.change(row, value)
+
+    def _note_time(self, batch: WriteBatch) -> None:
+        """Write down now and then that the database is in use."""
+        now = time.time()
+        if now - self._noted_at > NOTE_S:
+            self._noted_at = now
+            batch.put(_WRITTEN, int(now).to_bytes(8, "big"))
 
     def offset(self, table: str) -> int:
         """Give the changelog offset up to which *table* is applied, -1 if nothing is."""

@@ -141,35 +141,6 @@ def test_a_second_worker_on_one_folder_refuses(worker_named):
     assert first.stop() == 0
 
 
-def test_damaged_state_is_set_aside_and_restored(toy, worker_named):
-    """A flipped byte in each file of a database costs time and no count."""
-    worker = worker_named("w", instance="w")
-    toy.produce(3000, seed=1)
-    worker.start()
-    toy.await_done()
-    assert worker.stop() == 0
-    damaged = 0
-    for path in (worker.folder / "state" / "count-0").iterdir():
-        if path.suffix in {".sst", ".log"} or path.name.startswith("MANIFEST"):
-            data = bytearray(path.read_bytes())
-            if data:
-                data[len(data) // 2] ^= 0xFF
-                path.write_bytes(data)
-                damaged += 1
-    assert damaged
-    worker.start()
-    for _ in range(3):
-        toy.produce(500, seed=2)
-        time.sleep(1)
-        if worker.process.poll() is not None:
-            assert worker.process.returncode == UNACKNOWLEDGED
-            worker.start()
-    toy.await_done()
-
-    assert worker.stop() == 0
-    assert toy.differences(worker.folder) == []
-
-
 def test_the_lag_of_an_idle_worker_is_nothing_even_behind_markers(toy, worker_named):
     """The transaction's own marker at the end is read too, and said to be."""
     worker = worker_named("w", instance="w")

@@ -2,7 +2,6 @@
 
 import os
 import random
-import time
 from collections import Counter
 
 import pytest
@@ -23,8 +22,8 @@ from tests.support.siege import (
 # On a machine that is busy with something else a run takes many times what it needs.
 pytestmark = pytest.mark.timeout(3600)
 
-SEED = int(os.environ.get("LOYALTY_FAULTS_SEED", time.time_ns() % 10**6))
-"""Set the variable to what a failed run printed, and the same faults are drawn."""
+SEED = int(os.environ.get("LOYALTY_FAULTS_SEED", "31208"))
+"""Everybody has the same faults; set the variable for others, or for those that failed."""
 
 
 def dice(run):
@@ -72,7 +71,6 @@ def besiege(siege, faults, record_siege, *, name, copies):
     assert not siege.zombies[WENT_ON]
 
 
-@pytest.mark.soak
 def test_nothing_is_lost_or_doubled_under_fire(tmp_path, record_siege):
     """Faults of every kind that one broker can suffer, several at a time."""
     besiege_one(tmp_path, record_siege, run=0)
