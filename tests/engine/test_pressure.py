@@ -1,4 +1,4 @@
-"""A burst costs time and no memory, also where the broker is slow."""
+"""A burst costs time and no memory, also where the broker is slow, or the disk."""
 
 import os
 import time
@@ -10,16 +10,20 @@ from streams.sandbox.kafka import EmbeddedKafka, free_port
 from tests.support import chain
 from tests.support.proxy import Proxy
 from tests.support.siege import BROKER_PROPERTIES, RATE, Siege
+from tests.support.toy_worker import SLOW_DISK
 
 # On a machine that is busy with something else a run takes many times what it needs.
 pytestmark = pytest.mark.timeout(3600)
 
 BURST_RATE = 20 * RATE
+MINUTE_S = 60.0
 SHORT_S = 10.0
 LONG_S = float(os.environ.get("LOYALTY_BURST_S", "600"))
 """How long the burst of the soak lasts."""
 SLOW_S = 0.03
 """How much longer everything takes to a slow broker, and from it."""
+SLOW_DISK_S = 0.05
+"""How much longer a slow disk takes for the state of a shard, each time."""
 PADDING = 1000
 """Bytes of each record: together they are many times what a worker may hold."""
 PEAK_MB = 260
@@ -34,27 +38,42 @@ PATIENT = {"session_timeout_s": 45.0, "transaction_timeout_ms": 30_000, "call_ti
 """How fast the machine is isn't the question here."""
 
 
-def test_a_burst_of_twenty_times_the_load_is_worked_off_in_bounded_memory(tmp_path, record_measure):
-    """What is behind waits in the log and not in the worker; a slow broker makes more of it."""
-    send_burst(tmp_path, record_measure, seconds=SHORT_S, delay_s=SLOW_S)
+SLOWNESS = {
+    "nothing slow": {},
+    "broker slow": {"delay_s": SLOW_S},
+    "disk slow": {"disk_s": SLOW_DISK_S},
+}
+
+
+@pytest.mark.parametrize(
+    ("slow", "seconds"),
+    [("nothing slow", MINUTE_S), ("broker slow", SHORT_S), ("disk slow", SHORT_S)],
+)
+def test_a_burst_of_twenty_times_the_load_is_worked_off_in_bounded_memory(
+    tmp_path, record_measure, slow, seconds
+):
+    """What is behind waits in the log and not in the worker; slowness makes more of it."""
+    send_burst(tmp_path, record_measure, slow, seconds=seconds)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("delay_s", [0.0, SLOW_S], ids=["broker as it is", "broker slow"])
-def test_a_long_burst_is_worked_off_in_the_same_memory(tmp_path, record_measure, delay_s):
+@pytest.mark.parametrize("slow", SLOWNESS)
+def test_a_long_burst_is_worked_off_in_the_same_memory(tmp_path, record_measure, slow):
     """However much is behind, a worker holds no more of it."""
-    send_burst(tmp_path, record_measure, seconds=LONG_S, delay_s=delay_s)
+    send_burst(tmp_path, record_measure, slow, seconds=LONG_S)
 
 
-def send_burst(tmp_path, record_measure, *, seconds, delay_s):
+def send_burst(tmp_path, record_measure, slow, *, seconds):
     """Send twenty times the load for *seconds*, and wait until it is worked off."""
+    delay_s = SLOWNESS[slow].get("delay_s", 0.0)
+    settings = {**PATIENT, SLOW_DISK: SLOWNESS[slow].get("disk_s", 0.0)}
     port = free_port()
     kafka = EmbeddedKafka(
         tmp_path / "kafka", heap_mb=512, advertised_port=port, properties=BROKER_PROPERTIES
     )
     with Proxy(port, kafka.port) as proxy, kafka:
         siege = Siege(
-            kafka, tmp_path, proxy=proxy, static=True, seed=1, padding=PADDING, settings=PATIENT
+            kafka, tmp_path, proxy=proxy, static=True, seed=1, padding=PADDING, settings=settings
         )
         chain.create_topics(siege.client, copies=1)
 
@@ -77,7 +96,7 @@ def send_burst(tmp_path, record_measure, *, seconds, delay_s):
             )
 
         differences = siege.during(burst)
-    record_measure(f"burst, delay {delay_s * 1000:.0f} ms: {siege.measured}")
+    record_measure(f"burst, {slow}: {siege.measured}")
 
     assert not differences, "\n".join(differences)
     assert siege.peak_mb <= PEAK_MB

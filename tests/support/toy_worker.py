@@ -8,14 +8,18 @@ import faulthandler
 import json
 import os
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage
+from streams.engine.store import ShardStore
 
 APP, STAGE, TABLE, SOURCE, OUT = "toy", "count", "counts", "toy-source", "toy-out"
 POISON = b"poison"
 DEADLY = b"deadly"
+SLOW_DISK = "slow_disk_s"
 UNMENDED = "TOY_UNMENDED"
 """While it is in the environment, a deadly record takes the process with it."""
 
@@ -38,18 +42,34 @@ def declared() -> AppDeclaration:
     return AppDeclaration(APP, (Stage(STAGE, (SOURCE,), count, (TABLE,)),))
 
 
+def slow_down(disk_s: float) -> None:
+    """Have every write to a local state take *disk_s* seconds longer."""
+    if not disk_s:
+        return
+    apply = ShardStore.apply
+
+    def later(store: ShardStore, *arguments: Any) -> None:
+        time.sleep(disk_s)
+        apply(store, *arguments)
+
+    ShardStore.apply = later  # type: ignore[method-assign]
+
+
 def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
     """
     Run one worker until it is told to stop.
 
     Args:
         app: The job.
-        arguments: Brokers, folder, health port, instance id, other settings as JSON.
+        arguments: Brokers, folder, health port, instance id, other settings as JSON; among
+            these may be SLOW_DISK, in seconds.
     """
     faulthandler.enable()
     # A test that waits in vain asks every thread where it is.
     faulthandler.register(signal.SIGRTMIN, all_threads=True)
-    brokers, folder, port, instance, others = arguments
+    brokers, folder, port, instance, written = arguments
+    others = json.loads(written)
+    slow_down(others.pop(SLOW_DISK, 0.0))
     settings = {"session_timeout_s": 6.0, "batch_records_max": 200, "buffer_records": 2000}
     return Engine(
         app,
@@ -58,7 +78,7 @@ def run(app: AppDeclaration, arguments: Sequence[str]) -> int:
             data_dir=Path(folder),
             health_port=int(port),
             instance_id=instance or None,
-            **{**settings, **json.loads(others)},
+            **{**settings, **others},
         ),
     ).run()
 
