@@ -387,6 +387,8 @@ class Siege:
         worker.kill(wipe=wipe)
 
     def _start(self, worker: ToyWorker, failpoints: str = "", seed: int = 0) -> None:
+        if worker not in self._away:
+            return  # The guest may have been called for meanwhile.
         if worker.process is not None:
             # One that was told to end may still be at it, and holds its folder.
             worker.process.wait(WELL_S)
@@ -471,8 +473,13 @@ class Siege:
         self._shared_at = time.monotonic()
         if self.guest not in self._away:
             self._dismiss_guest()
-        elif self.guest not in self._leaving:
+        elif self._is_guest_gone():
             self._start(self.guest)
+
+    def _is_guest_gone(self) -> bool:
+        """Whether the guest may be called for: it has ended, and isn't frozen or to die again."""
+        process = self.guest.process
+        return self.guest in self._away and (process is None or process.poll() is not None)
 
     def _frozen(self, fault: Fault) -> None:
         worker = self._victim(fault.target)
@@ -500,7 +507,7 @@ class Siege:
 
     def _joins(self, fault: Fault) -> None:
         self.wait_for(lambda: not self._armed and not self._leaving, "others")
-        if self.guest in self._away:
+        if self._is_guest_gone():
             self._start(self.guest)
         else:
             self._leaves(fault)
