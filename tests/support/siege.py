@@ -589,14 +589,19 @@ class Siege:
         self.later(fault.for_s, self._network_mended)
 
     def _cut(self, fault: Fault) -> None:
-        assert self.proxy is not None
-        self._broken = self.proxy.refusing = True
-        assert self.proxy.cut()
+        proxy = self.proxy
+        assert proxy is not None
+        self._broken = True
+        # Where everybody has just been killed there is nothing to cut yet.
+        self.wait_for(lambda: proxy.cut() > 0, "connections")
+        proxy.refusing = True
+        proxy.cut()
         self.later(fault.for_s, self._network_mended)
 
     def _half_open(self, fault: Fault) -> None:
-        assert self.proxy is not None
-        assert self.proxy.silence()
+        proxy = self.proxy
+        assert proxy is not None
+        self.wait_for(lambda: proxy.silence() > 0, "connections")
         self.later(fault.for_s, self._network_mended)
 
     def _answer_lost(self, _: Fault) -> None:
