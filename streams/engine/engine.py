@@ -7,7 +7,6 @@ and owns a shard for each partition that the group gives it.
 
 import asyncio
 import fcntl
-import gc
 import logging
 import secrets
 import signal
@@ -23,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from faust.types import TP
 from faust.types.auth import CredentialsT
 
-from streams.engine import faust_parts
+from streams.engine import faust_parts, heap
 from streams.engine.credentials import credentials
 from streams.engine.ending import Ending
 from streams.engine.failure import (
@@ -132,8 +131,7 @@ class Engine:
         health = self._serve_health()
         self._references.start()
         self._references.await_complete(self._ending.begun)
-        gc.collect()
-        gc.freeze()
+        heap.settle()
         if not self._ending.begun.is_set():
             self._work()
         self._references.stop()

@@ -47,6 +47,8 @@ def reader(client: Client, group: str, *, isolation: str = "read_committed") -> 
         {
             "fetch.wait.max.ms": 20,
             "queued.max.messages.kbytes": 16 << 10,
+            # With a full second by default, a reader would wait for most of its time.
+            "fetch.queue.backoff.ms": 5,
             "fetch.message.max.bytes": 4 << 20,
             "check.crcs": True,
             "allow.auto.create.topics": False,

@@ -38,12 +38,22 @@ How long the broker keeps a fetch while nothing is written.
 What is written is sent at once; only how soon the end of a topic is known hangs on it.
 """
 
+_LEAN: Client = {
+    "fetch.wait.max.ms": WAIT_MS,
+    # What a first read takes isn't given back to the system: let it be little.
+    "queued.max.messages.kbytes": 4 << 10,
+    "fetch.message.max.bytes": 1 << 20,
+}
+
 LOOK_S = 5.0
 """How often the end of a quiet topic is asked for; a copy is known to be current to that."""
 
 LOOK_ANSWER_S = 2.0
-CACHED_KEYS = 200_000
-"""Rows kept decoded; a shop's shelf is below it, and beyond it they are read anew."""
+CACHED_BYTES = 24 << 20
+"""About what is kept decoded; a shop's shelf is below it, and beyond it rows are read anew."""
+
+DECODED_BYTES = 400
+"""What Python takes for a decoded row besides its bytes: tuples, numbers, its place in a dict."""
 
 VERSIONS = "versions"
 """The one table of a copy: the versions of each key."""
@@ -73,6 +83,7 @@ class HeldReference:
         )
         self._offset = self.store.offset(VERSIONS)
         self._cache: dict[bytes, Versions] = {}
+        self._room = CACHED_BYTES
         self.complete = threading.Event()
         """Set once the topic has been read to the end that it had at the start."""
         self.current_at = 0.0
@@ -127,8 +138,9 @@ class HeldReference:
         if known is None:
             row = self.store.get(VERSIONS, key)
             known = () if row is None else _decoder.decode(row)
-            if len(self._cache) >= CACHED_KEYS:
-                self._cache.clear()
+            self._room -= DECODED_BYTES + (0 if row is None else len(row))
+            if self._room < 0:
+                self._cache, self._room = {}, CACHED_BYTES
             self._cache[key] = known
         return known
 
@@ -249,7 +261,7 @@ class ReferenceReader:
     def _read(self) -> None:
         if not self.references:
             return
-        consumer = reader({**self._client, "fetch.wait.max.ms": WAIT_MS}, self._group)
+        consumer = reader({**_LEAN, **self._client}, self._group)
         consumer.assign(
             [
                 TopicPartition(topic, 0, self._start(consumer, topic, each))

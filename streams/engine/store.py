@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rocksdict import (
+    BlockBasedIndexType,
     BlockBasedOptions,
     Cache,
     Options,
@@ -38,6 +39,9 @@ _OFFSET = b"\0offset\0"
 _TOPIC = b"\0topic\0"
 _OWNER = b"\0owner"
 _WRITTEN = b"\0written"
+
+PART_BYTES = 4096
+"""Of what size the parts of an index or a filter are."""
 
 NOTE_S = 3600
 """How often a database notes when it was written."""
@@ -67,6 +71,12 @@ class Memory:
         table.set_block_cache(self.cache)
         table.set_cache_index_and_filter_blocks(True)
         table.set_bloom_filter(10, False)  # noqa: FBT003
+        # In parts: whole, those of a million rows don't fit into one of the pieces that the
+        # cache is made of, and every look-up would read them from the disk.
+        table.set_index_type(BlockBasedIndexType.two_level_index_search())
+        table.set_partition_filters(True)
+        table.set_metadata_block_size(PART_BYTES)
+        table.set_pin_top_level_index_and_filter(True)
         options = Options(raw_mode=True)
         options.create_if_missing(True)  # noqa: FBT003
         options.set_block_based_table_factory(table)
