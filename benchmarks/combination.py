@@ -153,13 +153,13 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def measure(
-    value: float, unit: str, goal: str, *, met: bool, baseline: str = "none"
+    value: float, unit: str, goal: str | None = None, *, met: bool | None = None
 ) -> dict[str, Any]:
-    """Write one measured figure."""
+    """Write one measured figure; without a goal there is none to be met."""
     return {
         "value": round(value, 3),
         "unit": unit,
-        "baseline": baseline,
+        "baseline": None,
         "ratio": None,
         "goal": goal,
         "met": met,
@@ -194,8 +194,16 @@ LARGE = 12  # Lines above which a tenth of the rounds is enough.
 
 def at_most(value: float, unit: str, goal: float | None) -> dict[str, Any]:
     """Write a figure that should not be above *goal*."""
-    text = "none" if goal is None else f"<= {goal}"
-    return measure(value, unit, text, met=goal is None or value <= goal)
+    if goal is None:
+        return measure(value, unit)
+    return measure(value, unit, f"<= {goal}", met=value <= goal)
+
+
+def at_least(value: float, unit: str, goal: float | None) -> dict[str, Any]:
+    """Write a figure that should not be below *goal*."""
+    if goal is None:
+        return measure(value, unit)
+    return measure(value, unit, f">= {goal}", met=value >= goal)
 
 
 def combinations(rounds: int) -> dict[str, Any]:
@@ -209,13 +217,11 @@ def combinations(rounds: int) -> dict[str, Any]:
         )
         gap = statistics.median(float((r.bound - r.objective) / r.bound) for r in results)
         proven = sum(each.proven for each in results) / count
-        share = "none" if goal.proven is None else f">= {goal.proven}"
         name = goal.name
         found[f"{name} p50"] = at_most(statistics.median(times), "ms", goal.median_ms)
         found[f"{name} p99"] = at_most(percentile(times, 0.99), "ms", goal.top_ms)
         found[f"{name} longest"] = at_most(max(times), "ms", goal.longest_ms)
-        met = goal.proven is None or proven >= goal.proven
-        found[f"{name} proven"] = measure(proven, "share", share, met=met)
+        found[f"{name} proven"] = at_least(proven, "share", goal.proven)
         found[f"{name} gap p50"] = at_most(gap, "share", goal.gap)
         nodes = statistics.median(each.nodes for each in results)
         found[f"{name} nodes p50"] = at_most(nodes, "nodes", None)
@@ -282,5 +288,5 @@ def run(*, quick: bool) -> dict[str, dict[str, Any]]:
 if __name__ == "__main__":
     measured = run(quick="--quick" in sys.argv)
     print(json.dumps(measured, indent=1))
-    if "--check" in sys.argv and not all(each["met"] for each in measured.values()):
+    if "--check" in sys.argv and any(each["met"] is False for each in measured.values()):
         sys.exit(1)
