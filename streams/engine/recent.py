@@ -5,6 +5,7 @@ A look-up in RocksDB takes longer than all else that the engine does for a recor
 Streams has such a cache too.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 UNKNOWN: Final = object()
@@ -45,10 +46,11 @@ class Recent:
         if self._room < 0:
             self._old, self._young, self._room = self._young, {}, self._half
 
-    def change(self, row: bytes, value: bytes | None) -> None:
-        """Follow the database, where *row* is known; nobody has asked for the others."""
-        if row in self._young or row in self._old:
-            self.put(row, value)
+    def change(self, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Follow the database, where a row is known; nobody has asked for the others."""
+        for row, value in rows:
+            if row in self._young or row in self._old:
+                self.put(row, value)
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

@@ -164,7 +164,11 @@ class Shard:
     def take(self, count: int) -> list[Record]:
         """Hand out the first *count* records; one that may kill, alone."""
         if not self._suspects.any:
-            return [self._buffer.popleft() for _ in range(count)]
+            if count < len(self._buffer):
+                return [self._buffer.popleft() for _ in range(count)]
+            everything = list(self._buffer)
+            self._buffer.clear()
+            return everything
         taken: list[Record] = []
         while len(taken) < count and self._buffer:
             alone = self._suspects.narrow(self._buffer[0])

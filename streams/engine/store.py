@@ -109,6 +109,7 @@ class ShardStore:
         self._memory = memory
         self._away_s = away_s
         self._noted_at = 0.0
+        self._prefixes: dict[str, bytes] = {}
         self._recent = Recent(memory.recent_bytes)
         self._db = self._open_or_replace()
 
@@ -179,7 +180,7 @@ class ShardStore:
 
     def get(self, table: str, key: bytes) -> bytes | None:
         """See TableReader."""
-        row = table.encode() + b"\0" + key
+        row = (self._prefixes.get(table) or self._prefix(table)) + key
         known = self._recent.get(row)
         if known is not UNKNOWN:
             return cast("bytes | None", known)
@@ -190,10 +191,14 @@ class ShardStore:
         self._recent.put(row, value)
         return value
 
+    def _prefix(self, table: str) -> bytes:
+        """Give what the rows of *table* begin with; made once, for it is asked for each record."""
+        return self._prefixes.setdefault(table, table.encode() + b"\0")
+
     def scan(self, table: str, prefix: bytes = b"") -> Iterator[Pair]:
         """See TableReader."""
-        start = table.encode() + b"\0" + prefix
-        cut = len(table.encode()) + 1
+        start = self._prefix(table) + prefix
+        cut = len(self._prefix(table))
         options = ReadOptions()
         try:
             rows: Iterator[Any] = self._db.items(from_key=start, read_opt=options)
@@ -210,7 +215,7 @@ class ShardStore:
         """See State."""
         rows = [
             (name + key, value)
-            for name, items in ((table.encode() + b"\0", items) for table, items in puts.items())
+            for name, items in ((self._prefix(table), items) for table, items in puts.items())
             for key, value in items.items()
         ]
         batch = WriteBatch(raw_mode=True)
@@ -226,8 +231,7 @@ class ShardStore:
             self._db.write(batch)
         except Exception as error:
             raise self._failed(error) from error
-        for row, value in rows:
-            self._recent.change(row, value)
+        self._recent.change(rows)
 
     def _note_time(self, batch: WriteBatch) -> None:
         """Write down now and then that the database is in use."""

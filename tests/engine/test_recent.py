@@ -16,7 +16,7 @@ def test_what_is_known_is_what_the_database_has(steps, bytes_max):
     for what, row, value in steps:
         if what == "write":
             database[row] = value
-            recent.change(row, value)
+            recent.change([(row, value)])
         elif (known := recent.get(row)) is UNKNOWN:
             recent.put(row, database.get(row))
         else:
@@ -46,7 +46,7 @@ def test_a_row_in_use_outlives_rows_that_are_not():
 def test_a_row_that_nobody_looked_up_takes_no_room():
     """A restore writes all there is."""
     recent = Recent(1 << 20)
-    recent.change(b"a", b"1")
+    recent.change([(b"a", b"1")])
 
     assert len(recent) == 0
 
