@@ -554,7 +554,12 @@ class CampaignIndex:
         if not candidates & self._bounded:
             return tuple(found)
         return tuple(
-            match for match in found if reachable(match.campaign.basket, match.lines, occasion)
+            [
+                match
+                for match in found
+                if not (match.campaign.basket.net or match.campaign.basket.quantity)
+                or reachable(match.campaign.basket, match.lines, occasion)
+            ]
         )
 
     def _matched(self, occasion: Occasion, candidates: int) -> list[Match]:
