@@ -89,11 +89,13 @@ def send_burst(tmp_path, record_measure, slow, *, seconds):
             behind = owed - siege.watcher.results
             siege.wait_for(lambda: siege.watcher.results >= owed, "results")
             proxy.delay_s = 0.0
-            return (
+            measured = (
                 f"{sent} records of {PADDING} bytes in {seconds:.0f} s, {behind} behind at its end,"
                 f" worked off {time.monotonic() - began:.0f} s after it began;"
                 f" peak {quiet} MB before and {peak_mb(siege)} MB after"
             )
+            siege.say(measured)
+            return measured
 
         differences = siege.during(burst)
     record_measure(f"burst, {slow}: {siege.measured}")
