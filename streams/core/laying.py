@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from streams.core.combination import Claim, Offer, Unit, claimed
 
@@ -10,6 +10,8 @@ KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
 
 Laying = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
+# Of each kind that a laying takes: its units, how many it takes, how many for the offer's group.
+Needs = tuple[tuple[tuple[int, ...], int, int], ...]
 
 
 class Layings(Struct, frozen=True):
@@ -20,28 +22,43 @@ class Layings(Struct, frozen=True):
         kinds: Units of one line that run equal are of one kind, and told apart only by number.
         ways: By group, how many units of each kind.
         whole: False when there were more than can be tried.
+        needs: What ways take, once it was asked: a way is claimed beside many others.
     """
 
     offer: Offer
     kinds: tuple[tuple[int, ...], ...]
     ways: tuple[Laying, ...]
     whole: bool = True
+    needs: dict[Laying, Needs] = field(default_factory=dict)
 
     def claim(self, way: Laying, taken: Collection[int]) -> Claim | None:
         """Take the lowest free units of each kind; None where too few are free."""
         units: list[int] = []
         group: list[int] = []
-        for kind, counts in zip(self.kinds, zip(*way, strict=True), strict=True):
-            need = sum(counts)
-            if not need:
-                continue
-            free = [u for u in kind if u not in taken][:need]
+        needs = self.needs.get(way)
+        if needs is None:
+            needs = self.needs[way] = self._needs(way)
+        for kind, need, grouped in needs:
+            free = [u for u in kind if u not in taken]
             if len(free) < need:
                 return None
-            units += free
-            if self.offer.group is not None:
-                group += free[: counts[self.offer.group]]
-        return Claim(self.offer, tuple(sorted(units)), tuple(sorted(group)))
+            units += free[:need]
+            if grouped:
+                group += free[:grouped]
+        units.sort()
+        group.sort()
+        return Claim(self.offer, tuple(units), tuple(group))
+
+    def _needs(self, way: Laying) -> Needs:
+        """Give what a way takes of each kind; kinds it takes none of are left out."""
+        at = self.offer.group
+        return tuple(
+            [
+                (kind, sum(counts), 0 if at is None else counts[at])
+                for kind, counts in zip(self.kinds, zip(*way, strict=True), strict=True)
+                if any(counts)
+            ]
+        )
 
 
 def layings(

@@ -113,8 +113,12 @@ class Packing:
             for gain, needs, _ in ways.get(first, ()):
                 left = list(free)
                 for kind, need in needs:
+                    if left[kind] < need:
+                        break
                     left[kind] -= need
-                if min(left) >= 0:
-                    best = max(best, gain + self.best(offer, tuple(left)))
+                else:
+                    worth = gain + self.best(offer, tuple(left))
+                    if worth > best:  # noqa: PLR1730 - A call would cost as much as the rest.
+                        best = worth
         self.known[offer, free] = best
         return best

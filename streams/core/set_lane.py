@@ -50,6 +50,8 @@ class SetLane:
             for u, running in zip(line.own, entry.start.runs, strict=True):
                 self.running[u] = running
         self.laid: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Laid] = {}
+        # What lines are worth by what sets have of them: many layings leave a line the same.
+        self.values: dict[tuple[int, tuple[int, ...], int], int] = {}
         self.bare = [self._value(at, (), 0) for at in range(len(self.entries))]
         self.whole = True
         self.layings = [self._layings(place) for place in part.sets]
@@ -271,11 +273,21 @@ class SetLane:
     def _of_line(self, at: int, laid: Sequence[Laid]) -> tuple[tuple[int, ...], int]:
         """Give the units of a line that are in sets, and what they bear."""
         own = self.part.lines[at].own
-        units = tuple(u for each in laid for u in each.claim.units if u in own)
-        return units, sum(each.shares.get(u, 0) for each in laid for u in own)
+        here = [each for each in laid if at in each.lines]
+        units = tuple([u for each in here for u in each.claim.units if u in own])
+        # A set gives only off what it has pieces of, so others bear nothing here.
+        return units, sum([each.shares.get(u, 0) for each in here for u in own])
 
-    def _value(self, at: int, taken: Collection[int], share: int) -> int:
+    def _value(self, at: int, taken: tuple[int, ...], share: int) -> int:
         """Give the most a line is worth with these units in sets, which bear *share*."""
+        key = at, taken, share
+        known = self.values.get(key)
+        if known is None:
+            known = self.values[key] = self._valued(at, taken, share)
+        return known
+
+    def _valued(self, at: int, taken: Collection[int], share: int) -> int:
+        """Compute what `_value` gives."""
         part, entry = self.part, self.entries[at]
         line = part.lines[at]
         if not taken:
