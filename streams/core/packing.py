@@ -27,6 +27,9 @@ class Packing:
 
     A way is found by the first kind of pieces it has: whatever has pieces of the first
     kind that is left has none of a kind before it.
+
+    Pieces left are written as one number, a field for the count of each kind and above it a
+    bit that is free: set before a way is taken off, it stays where the kind has enough.
     """
 
     def __init__(self, offers: int, counts: Sequence[int]) -> None:
@@ -35,11 +38,24 @@ class Packing:
         self.prices: list[int] = []
         self.counts = counts
         self.ways: list[dict[int, list[Way]]] = [{} for _ in range(offers)]
-        self.known: dict[tuple[int, tuple[int, ...]], int] = {}
+        self.width = max(counts, default=0).bit_length() + 1
+        self.free_bits = self._number([1 << self.width - 1] * len(counts))
+        # By offer: what ways with a first kind add and the number of what they take; and
+        # what is known to be the best of what is left.
+        self.numbers: list[dict[int, list[tuple[int, int]]]] = [{} for _ in range(offers)]
+        self.known: list[dict[int, int]] = [{} for _ in range(offers)]
+
+    def _number(self, counts: Iterable[int]) -> int:
+        """Write so many pieces of each kind as one number."""
+        return sum([count << self.width * kind for kind, count in enumerate(counts)])
 
     def add(self, offer: int, gain: int, needs: tuple[tuple[int, int], ...], name: int) -> None:
         """Add a way of an offer that takes so many pieces of each kind."""
-        self.ways[offer].setdefault(min(needs)[0], []).append((gain, needs, name))
+        first = min(needs)[0]
+        self.ways[offer].setdefault(first, []).append((gain, needs, name))
+        if self.exact:
+            taken = sum([need << self.width * kind for kind, need in needs])
+            self.numbers[offer].setdefault(first, []).append((gain, taken))
 
     def chosen(self) -> list[tuple[int, int]]:
         """Give the best disjoint sets, as offers and names of ways; none where it is not exact."""
@@ -99,26 +115,26 @@ class Packing:
 
     def best(self, offer: int, free: tuple[int, ...]) -> int:
         """Give what the offers from *offer* on add, exactly."""
-        known = self.known.get((offer, free))
+        if offer == len(self.ways):
+            return 0
+        return self._best(offer, self._number(free))
+
+    def _best(self, offer: int, free: int) -> int:
+        """Give what `best` gives, of pieces written as a number."""
+        if not free:
+            return 0
+        known = self.known[offer].get(free)
         if known is not None:
             return known
-        first = 0
-        for first, count in enumerate(free):  # noqa: B007 - It ends at the first that is left.
-            if count:
-                break
-        else:
-            return 0
-        best = self.best(offer, (*free[:first], 0, *free[first + 1 :]))
-        for ways in self.ways[offer:]:
-            for gain, needs, _ in ways.get(first, ()):
-                left = list(free)
-                for kind, need in needs:
-                    if left[kind] < need:
-                        break
-                    left[kind] -= need
-                else:
-                    worth = gain + self.best(offer, tuple(left))
+        width, bits = self.width, self.free_bits
+        first = ((free & -free).bit_length() - 1) // width
+        best = self._best(offer, free >> width * (first + 1) << width * (first + 1))
+        for ways in self.numbers[offer:]:
+            for gain, taken in ways.get(first, ()):
+                left = (free | bits) - taken
+                if left & bits == bits:
+                    worth = gain + self._best(offer, left ^ bits)
                     if worth > best:  # noqa: PLR1730 - A call would cost as much as the rest.
                         best = worth
-        self.known[offer, free] = best
+        self.known[offer][free] = best
         return best
