@@ -21,6 +21,7 @@ GIVEN = signed(Allowance("A", "S-1", "h", 100, 1_000, "n"), KEY)
     ("allowance", "store", "points", "at", "fine"),
     [
         (GIVEN, "S-1", 100, 999, True),
+        (GIVEN, "S-1", 1, 999, True),
         (GIVEN, "S-1", 101, 999, False),
         (GIVEN, "S-1", 0, 999, False),
         (GIVEN, "S-1", 100, 1_000, False),
