@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from streams.core.bounds import Bounds, Gain
 from streams.core.combination import Claim, Unit, claimed, discount_lane, over_units
 from streams.core.depth import allow_depth
-from streams.core.laying import Layings, layings
+from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.task import Budget, Claims, Position, Solution, Task
 from streams.core.written import TIES_MOST, comes_before, tidied
 
@@ -50,6 +50,9 @@ class Search:
         used = {offer.lane for offer in task.offers}
         self.lanes = [lane for lane in task.lanes if lane in used]
         self.lists = [unit.list for unit in task.units]
+        self.numbered = [
+            (self.lanes.index(offer.lane), offer.lines) for offer in task.offers if by_number(offer)
+        ]
         self.bounds = Bounds(task.units, task.offers, self.lanes, task.rates, task.scale)
         self.units_of = self.bounds.units_of
 
@@ -174,6 +177,7 @@ class _Lane:
         self.blocks = [p for p in own if offers[p].kind == "basket"]
         self.sets = [p for p in own if offers[p].kind == "set"]
         self.effects = [p for p in own if offers[p].kind not in ("basket", "set")]
+        self.apart = self._apart()
         self.layings = {place: self._layings(place) for place in self.sets}
         self.ground = (
             at.discount * search.scale
@@ -361,6 +365,13 @@ class _Lane:
         out = self.bounds.out
         return sum(out[p] for p in self.effects if p in out and not dead >> p & 1)
 
+    def _apart(self) -> dict[int, int]:
+        """Tell pieces apart for sets of this lane and of later ones."""
+        lanes = self.search.numbered
+        here = {line for depth, lines in lanes if depth == self.depth for line in lines}
+        later = {line for depth, lines in lanes if depth > self.depth for line in lines}
+        return told_apart(here, later, self.search.units_of, self.at.running)
+
     def _layings(self, place: int) -> Layings:
         offer = self.task.offers[place]
         able = [
@@ -369,7 +380,8 @@ class _Lane:
             for unit in self.search.units_of[line]
             if self._free(place, (unit,), frozenset(), self.dead)
         ]
-        found = layings(offer, able, self.task.units, self.at.running, self.search.lists)
+        running, lists = self.at.running, self.search.lists
+        found = layings(offer, able, self.task.units, running, lists, apart=self.apart)
         if not found.whole:
             self.search.give_up(self.at)
         return found

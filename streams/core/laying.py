@@ -1,6 +1,6 @@
 """How sets can be laid: which pieces of which lines one set takes."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct, field
 
@@ -19,7 +19,7 @@ class Layings(Struct, frozen=True):
     The ways to lay one set, dearest first.
 
     Attributes:
-        kinds: Units of one line that run equal are of one kind, and told apart only by number.
+        kinds: Units of one line that run equal are of one kind, unless `told_apart` parts them.
         ways: By group, how many units of each kind.
         whole: False when there were more than can be tried.
         needs: What ways take, once it was asked: a way is claimed beside many others.
@@ -61,6 +61,36 @@ class Layings(Struct, frozen=True):
         )
 
 
+def by_number(offer: Offer) -> bool:
+    """Tell whether a set tells pieces of a line apart by number: by list they are all as cheap."""
+    return offer.by_list and offer.cheapest is not None
+
+
+def told_apart(
+    here: Iterable[int],
+    later: Collection[int],
+    units_of: Mapping[int, Sequence[int]],
+    running: Sequence[int],
+) -> dict[int, int]:
+    """
+    Give for each unit the first that can stand for it where sets tell pieces apart by number.
+
+    On the lines *here*, which such a set can have in this lane, one stands for its neighbours
+    that run equal: every other piece comes before them all or after them all.  On the lines
+    that one can have in a *later* lane none stands for another: which of two equals then runs
+    at more matters.
+    """
+    found = {}
+    for line in {*here, *later}:
+        first = before = -1
+        for unit in units_of[line]:
+            if line in later or running[unit] != before:
+                first = unit
+            found[unit] = first
+            before = running[unit]
+    return found
+
+
 def layings(
     offer: Offer,
     able: Sequence[int],
@@ -68,18 +98,21 @@ def layings(
     running: Sequence[int],
     lists: Sequence[int],
     *,
+    apart: Mapping[int, int],
     nothing: bool = False,
     kinds_most: int = KINDS_MOST,
 ) -> Layings:
     """
     List the ways to lay *offer* on the units *able* that give a discount, or *nothing* too.
 
-    Of more than *kinds_most* kinds of pieces, the dearest are taken.
+    Of more than *kinds_most* kinds of pieces, the dearest are taken; *apart* is what
+    `told_apart` says.
     """
-    kinds: dict[tuple[int, int, int, int], list[int]] = {}
+    kinds: dict[tuple[int, ...], list[int]] = {}
     for unit in able:
         own = units[unit]
-        kinds.setdefault((own.line, running[unit], own.list, own.floor), []).append(unit)
+        key = own.line, running[unit], own.list, own.floor, apart.get(unit, -1)
+        kinds.setdefault(key, []).append(unit)
     whole = len(kinds) <= kinds_most
     if not whole:
         dearest = sorted(kinds, key=lambda key: (-key[1], key[0]))[:kinds_most]

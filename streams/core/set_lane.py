@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from msgspec import Struct
 
 from streams.core.combination import Claim, Offer, claimed, over_units
-from streams.core.laying import Layings, layings
+from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.line_ways import Way, effect_of, off_of
 from streams.core.packing import Packing
 from streams.core.part import Effects, Outcome
@@ -54,6 +54,7 @@ class SetLane:
         self.values: dict[tuple[int, tuple[int, ...], int], int] = {}
         self.bare = [self._value(at, (), 0) for at in range(len(self.entries))]
         self.whole = True
+        self.apart = self._apart()
         self.layings = [self._layings(place) for place in part.sets]
         self.whole &= all(each.whole for each in self.layings)
         # To weigh the ways to lay sets is as much work as so many other nodes.
@@ -68,11 +69,27 @@ class SetLane:
             ]
         self.ranked.sort()
 
+    def _apart(self) -> dict[int, int]:
+        """Tell pieces apart; no later lane has sets of these lines."""
+        part = self.part
+        own = {line.line: line.own for line in part.lines}
+        sets = [part.offers[place] for place in part.sets if by_number(part.offers[place])]
+        here = {line for offer in sets for line in offer.lines}
+        return told_apart(here, (), own, self.running)
+
     def _layings(self, place: int) -> Layings:
         part = self.part
         offer = part.offers[place]
         able = [u for line in part.lines if line.line in offer.lines for u in line.own]
-        return layings(offer, able, part.units, self.running, part.lists, kinds_most=KINDS_MOST)
+        return layings(
+            offer,
+            able,
+            part.units,
+            self.running,
+            part.lists,
+            apart=self.apart,
+            kinds_most=KINDS_MOST,
+        )
 
     def _kinds(self) -> list[tuple[int, ...]]:
         """Group the pieces of a line that run equal."""

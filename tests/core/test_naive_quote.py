@@ -11,6 +11,9 @@ from tests.support import naive_quote
 pytestmark = pytest.mark.exhaustive
 
 QUOTE = KINDS["quote"]
+# Where the core was wrong once; the last two have a set by list amounts, which tells equal
+# pieces apart.
+ONCE_WRONG = (18_499, 27_200, 44_894, 500_827)
 LANES = (["a", "b"], [["a", "b"]], ["a"], ["b", "a"])
 
 
@@ -172,7 +175,7 @@ def same(seed):
 @pytest.mark.parametrize("part", range(4))
 def test_a_quote_is_the_best_of_all_by_the_words_of_the_specification(part):
     """Objective, ties, order, claims, what is taken off each line, and the next best."""
-    for seed in (*range(part * 1000, part * 1000 + 400), 18_499, 27_200):
+    for seed in (*range(part * 1000, part * 1000 + 400), *ONCE_WRONG[part::4]):
         same(seed)
 
 
