@@ -233,7 +233,11 @@ class _Lane:
         units = self.task.units
         rooms = {unit: at.running[unit] - units[unit].floor for unit in bearing}
         shares = over_units(off, rooms, units)
-        worth = off * self.search.scale
+        if claim.offer.limit is not None or self.task.cap_left is not None:
+            # A unit left may count more than one taken, and limits may leave any of them.
+            rates, most = self.task.rates, self.search.scale
+            shares = {u: n for u, n in shares.items() if rates[units[u].line][1] <= most}
+        worth = sum(shares.values()) * self.search.scale
         bare = dead | bounds.all_sets
         after = {}
         for line, own in _by_line(claim.units, units).items():
