@@ -1,5 +1,7 @@
 """What campaigns pay for a sold receipt, from documents to accruals."""
 
+import pytest
+
 from streams.core.accrual import Facts, Headroom, LineNet
 from streams.core.campaigns import load_campaign
 from streams.core.earning import campaign_rules
@@ -28,9 +30,9 @@ def lines(*figures):
     return [LineNet(n, sku, 1000, net, net, net) for n, (sku, net) in enumerate(figures, 1)]
 
 
-def paid(documents, sold, *, facts=None, room=lambda _rule, _limits: Headroom()):
-    """Run the rules and show campaign, points and shares."""
-    programme = load_programme(PROGRAMME)
+def paid(documents, sold, *, facts=None, room=lambda _rule, _limits: Headroom(), **more):
+    """Run the rules of a programme and show campaign, points and shares."""
+    programme = load_programme(PROGRAMME | more)
     index = CampaignIndex(programme, [load_campaign(each, programme) for each in documents])
     rules = campaign_rules(programme, index, lambda sku: PRODUCTS.get(sku, {}), {"store": "1"})
     facts = facts or Facts(account="a", tier="gold")
@@ -58,6 +60,32 @@ def test_one_lane_pays_a_line_once():
         ("base", 5, ((2, 5),)),
         ("fruit", 50, ((1, 50),)),
     ]
+
+
+@pytest.mark.parametrize(
+    ("units", "bonus", "svc", "best"),
+    [
+        ((1, 1), 149, 148, "bonus"),
+        ((1, 1), 148, 149, "svc"),
+        # 1/2 of a basis point is more than 1/3, and less than 2/3.
+        ((2, 3), 1, 1, "bonus"),
+        ((2, 3), 1, 2, "svc"),
+        ((3, 2), 1, 1, "svc"),
+        ((700, 900), 7, 8, "bonus"),
+        ((700, 900), 7, 10, "svc"),
+    ],
+)
+def test_percents_are_compared_exactly_whatever_a_point_costs(units, bonus, svc, best):
+    """The one that pays more takes the line, though the other is first by priority."""
+    points = {
+        name: {"unit": unit, "value": 1} for name, unit in zip(("bonus", "svc"), units, strict=True)
+    }
+    documents = [
+        campaign(name, {"points_percent": bp}, currency=name, priority=int(name != best))
+        for name, bp in (("bonus", bonus), ("svc", svc))
+    ]
+    ((rule, *_),) = paid(documents, lines(("apple", 100_000_000)), points=points)
+    assert rule == best
 
 
 def test_a_block_pays_all_its_lines_or_none():

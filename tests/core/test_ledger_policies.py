@@ -6,7 +6,7 @@ from streams.core.account import Account, Born, TierFloor
 from streams.core.accrual import LotTerms
 from streams.core.adjustments import Adjustment
 from streams.core.balances import balances
-from streams.core.calendar import instant
+from streams.core.calendar import LATEST, instant
 from streams.core.history import History
 from streams.core.ids import tick_id
 from streams.core.policy import PolicyError, ledger_policy
@@ -338,6 +338,46 @@ def test_a_receipt_may_be_late_by(policy, late, code):
     assert sell(shop(policy), "s", 0, 100, late=late).code == code
 
 
+@pytest.mark.parametrize("field", ["sold_at", "accepted_at", "held_at"])
+@pytest.mark.parametrize(
+    ("edge", "at", "code"),
+    [
+        (0, 0, None),
+        (0, -1, "VALUE_RANGE"),
+        (LATEST, LATEST, None),
+        (LATEST, LATEST + 1, "VALUE_RANGE"),
+    ],
+)
+def test_an_instant_of_a_receipt_is_within_the_calendar(field, edge, at, code):
+    """Its first and last instants are inclusive, for each instant by itself."""
+    instants = {"sold_at": edge, "accepted_at": edge, "held_at": edge, field: at}
+    document = Receipt("s", "s", "t", sales=(SaleLine(1, "x", 1000, 100),), **instants)
+    assert shop().receive(document, "A").code == code
+
+
+@pytest.mark.parametrize(
+    ("valid", "day", "mark", "left"),
+    [
+        # Two days from the first of January end with the third.
+        ({"days": 2}, 0, 2, 10),
+        ({"days": 2}, 0, 3, 0),
+        ({"days": 2}, 3, 0, 10),
+        ({"until": "2026-01-01T10:00:00Z"}, 0, 0, 0),
+        ({"until": "2026-01-01T10:00:01Z"}, 0, 0, 10),
+    ],
+)
+def test_points_given_after_their_end_expire_at_once(valid, day, mark, left):
+    """Against the account's mark: what came later has been booked before."""
+    history = shop()
+    grant(history, "m", mark, 1)
+    result = grant(history, "g", day, 10, terms=LotTerms(valid=valid))
+
+    kinds = ["adjustment"] if left else ["adjustment", "expiry"]
+    assert [entry.kind for entry in result.entries] == kinds
+    (lot,) = [each for each in history.account("A").lots if each.document == "g"]
+    assert (lot.remaining, lot.expired) == (left, 10 - left)
+
+
 @pytest.mark.parametrize(("limit", "code"), [(100, None), (99, "APPROVAL_REQUIRED")])
 def test_an_adjustment_needs_an_approver_above_the_limit(limit, code):
     """The limit itself needs none; the actor can't approve."""
@@ -558,13 +598,26 @@ def test_an_account_that_another_brought_along_can_be_unmerged():
     assert [balance(history, name)[0] for name in "ABC"] == [20, 10, 10]
 
 
-def test_a_lot_may_ask_for_the_price_of_the_goods():
-    """`price` is the list price of a whole unit, as in `goods`."""
-    history = shop()
-    terms = LotTerms(spendable_on={"price": {"from": 1_000}})
-    grant(history, "g", 0, 5, terms=terms)
-    assert sell(history, "s", 1, 999, points=1).flags == ("OVERDRAFT",)
-    assert sell(history, "t", 1, 1_000, points=1).flags == ()
+@pytest.mark.parametrize(
+    ("condition", "fits", "other"),
+    [
+        ({"sku": ["x"]}, ("x", 1_000, 500), ("y", 1_000, 500)),
+        # The list price of a whole unit.
+        ({"price": {"from": 1_000}}, ("x", 1_000, 1_000), ("x", 1_000, 999)),
+        ({"price": {"from": 1_000}}, ("x", 500, 500), ("x", 2_000, 1_998)),
+        # Thousandths of the line.
+        ({"quantity": {"from": 1_500}}, ("x", 1_500, 900), ("x", 1_499, 900)),
+        ({"quantity": {"below": 1_500}}, ("x", 1_499, 900), ("x", 1_500, 900)),
+    ],
+)
+def test_a_lot_may_ask_for_what_a_line_says_of_its_goods(condition, fits, other):
+    """`sku`, `price` and `quantity` are known of every line, as in `goods`."""
+    for goods, flags in ((fits, ()), (other, ("OVERDRAFT",))):
+        history = shop()
+        grant(history, "g", 0, 5, terms=LotTerms(spendable_on=condition))
+        line = SaleLine(1, *goods, redeem=(RedeemRequest(1),))
+        history.receive(receipt("s", 1, line), "A")
+        assert history.results["s"].flags == flags
 
 
 def test_the_same_receipt_of_another_member_is_a_conflict():
@@ -736,6 +789,21 @@ def test_goods_of_several_owners_come_back_in_parts():
     # The paper names the document; its goods are of the part that sold them.
     history.receive(receipt("y", 2, ReturnLine(1, "y", 1000, Original("x", 4))), None)
     assert (history.results["y"].account, balance(history, "B")[0]) == ("B", 0)
+
+
+@pytest.mark.parametrize("quantity", [1_000, 1_001])
+def test_every_part_is_kept_with_the_digest_of_the_whole_document(quantity):
+    """A refused one as well: the document is known again by any of its parts."""
+    history = shop()
+    sell(history, "a", 0, 1_000, account="A")
+    sell(history, "b", 0, 2_000, account="B")
+    lines = [ReturnLine(n, "x", qty, Original(name, 1)) for n, name, qty in
+             ((1, "a", 1000), (2, "b", quantity))]  # fmt: skip
+    history.receive(receipt("x", 1, *lines, SaleLine(3, "y", 1000, 500)), "A")
+
+    kept = {each.id: each.digest for each in history.settled.values()}
+    names = ("a", "b", "x", "x#1", "x#2")
+    assert kept == {name: history.digests[name.partition("#")[0]] for name in names}
 
 
 def test_a_part_that_is_refused_leaves_the_others():
