@@ -21,7 +21,7 @@ from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
 from streams.core.problem import Problem, Seed
 from streams.core.task import Budget, Merit, Position, Solution, Task
-from streams.core.written import Written, written
+from streams.core.written import all_written
 
 TIMES_WHOLE = 100
 LANE_NODES = 5_000  # What `lane_by_lane` may use at least: it is what stands when nodes are spent.
@@ -349,6 +349,7 @@ class Solver:
         forced = must if any(seed.earner.id == must for seed in seeds) else None
         odds, plain = _odds(problem, offers)
         cap = problem.cap
+        capped = cap is not None and _most(problem) > cap
         begin = start or self.start
         return Task(
             problem.units,
@@ -358,13 +359,14 @@ class Solver:
             odds,
             lanes,
             begin,
-            None if cap is None or _most(problem) <= cap else cap - begin.discount,
+            cap - begin.discount if cap is not None and capped else None,
             self._accrue(lines, seeds, forced),
             rates.by_line,
             rates.fixed,
             rates.scale,
             None if forced is not None else must,
-            plain,
+            # A cap is spread over campaigns, so it matters which of them takes as much.
+            0 if capped else plain,
             sum(
                 1 << at
                 for at, offer in enumerate(offers)
@@ -632,9 +634,5 @@ def _before(one: Combination, other: Combination, units: Sequence[Unit]) -> bool
         return one.merit > other.merit
     if one.order != other.order:
         return False
-    return claims_written(one, units) < claims_written(other, units)
-
-
-def claims_written(combination: Combination, units: Sequence[Unit]) -> tuple[Written, object]:
-    """Write all claims as the last tie compares them."""
-    return written(combination.claims, units), combination.accrual.written
+    mine = all_written(one.claims, one.accrual, units)
+    return mine < all_written(other.claims, other.accrual, units)

@@ -55,7 +55,7 @@ class Task(Struct, frozen=True):
         fixed: Worth of points that don't depend on nets, times scale, at most.
         scale: The common denominator of *rates*.
         must: A campaign that has to apply, or None.
-        plain: A mask of the line effects that no limit, threshold or exclusion sees.
+        plain: A mask of the line effects that no limit, cap, threshold or exclusion sees.
         wary: A mask of the offers that can't apply beside some other campaign, or whose
             discount may cost all points of one, or keep a forced one from a line.
     """

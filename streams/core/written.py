@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from streams.core.accrual_claims import Choice
 from streams.core.combination import Claim, Unit, discount_lane
 from streams.core.task import Solution, Task
 
@@ -12,14 +13,24 @@ TIES_MOST = 16  # Equal solutions whose pieces are renumbered before they are co
 Pieces = tuple[tuple[int, int], ...]  # Line and number of each.
 WrittenClaim = tuple[int, str, Pieces, Pieces]
 Written = tuple[WrittenClaim, ...]
+AllWritten = tuple[tuple[object, ...], ...]
 
 
 def comes_before(one: Solution, other: Solution, units: Sequence[Unit]) -> bool:
     """Tell whether *one* comes before *other* in the same order of lanes."""
     if one.merit != other.merit:
         return one.merit > other.merit
-    mine, theirs = written(one.claims, units), written(other.claims, units)
-    return mine < theirs if mine != theirs else one.accrual.written < other.accrual.written
+    mine = all_written(one.claims, one.accrual, units)
+    return mine < all_written(other.claims, other.accrual, units)
+
+
+def all_written(claims: Sequence[Claim], accrual: Choice, units: Sequence[Unit]) -> AllWritten:
+    """
+    Write all claims as the last tie compares them: one list, accrual lanes after the others.
+
+    Of equally many claims, more discounts come before fewer that begin alike.
+    """
+    return *[(0, *each) for each in written(claims, units)], *[(1, *x) for x in accrual.written]
 
 
 def written(claims: Sequence[Claim], units: Sequence[Unit]) -> Written:

@@ -15,7 +15,7 @@ from streams.core.combination import Claim, Offer, Unit, discount_lane
 from streams.core.lane_search import Search
 from streams.core.optimum import Combination, Solver, earners_on, nets_of
 from streams.core.problem import Problem, Seed
-from streams.core.written import written
+from streams.core.written import all_written, written
 
 pytestmark = pytest.mark.exhaustive
 
@@ -186,8 +186,7 @@ def key(problem, combination):
     return (
         tuple(-each for each in combination.merit),
         order_place(problem, combination),
-        written(combination.claims, problem.units),
-        combination.accrual.written,
+        all_written(combination.claims, combination.accrual, problem.units),
     )
 
 
