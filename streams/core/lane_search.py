@@ -97,10 +97,10 @@ class Search:
         """Go on from *at* with the lane at *depth*."""
         if self.must >= 0 and at.dead >> self.must & 1 and not at.applied >> self.must & 1:
             return
-        bounds, running, touched = self.bounds, at.running, at.touched
+        bounds, running = self.bounds, at.running
         bound = at.discount * self.scale + self.task.fixed
         for line, units in self.units_of.items():
-            cut = not touched.isdisjoint(units)
+            cut = self.is_cut(at, units)
             bound += bounds.line_worth(line, depth, running, cut=cut, dead=at.dead)
         own = [unit for units in self.units_of.values() for unit in units]
         gains = {
@@ -116,6 +116,10 @@ class Search:
             self._leaf(at)
         else:
             _Lane(self, depth, at).run()
+
+    def is_cut(self, at: Position, units: Sequence[int]) -> bool:
+        """Tell whether something was taken of units; a claim's part of some may be nothing."""
+        return any(at.running[u] != self.lists[u] for u in units)
 
     def give_up(self, at: Position) -> None:
         """Leave out more than can be tried: the answer is not proven."""
@@ -233,21 +237,31 @@ class _Lane:
         units = self.task.units
         rooms = {unit: at.running[unit] - units[unit].floor for unit in bearing}
         shares = over_units(off, rooms, units)
-        if claim.offer.limit is not None or self.task.cap_left is not None:
+        limited = claim.offer.limit is not None or self.task.cap_left is not None
+        if limited:
             # A unit left may count more than one taken, and limits may leave any of them.
             rates, most = self.task.rates, self.search.scale
             shares = {u: n for u, n in shares.items() if rates[units[u].line][1] <= most}
-        worth = sum(shares.values()) * self.search.scale
+        worth = 0
         bare = dead | bounds.all_sets
         after = {}
         for line, own in _by_line(claim.units, units).items():
+            taken = sum(shares.get(u, 0) for u in own)
             if line in bounds.set_lines:
+                worth += taken * self.search.scale
                 for u in own:
                     after[u] = at.running[u] - shares.get(u, 0)
                     worth += bounds.unit(u, later, after[u], bare)
-            else:
-                amount = sum(at.running[u] - shares.get(u, 0) for u in own)
-                worth += bounds.line(line, later, amount, cut=True, dead=dead)
+                continue
+            cut = self.search.is_cut(at, own)
+            amount = sum(at.running[u] for u in own)
+            left = amount - taken
+            best = bounds.line(line, later, left, cut=cut or taken > 0, dead=dead)
+            best += taken * self.search.scale
+            if limited and not cut:
+                # Its part may be rounded to nothing, and then it is not discounted.
+                best = max(best, bounds.line(line, later, amount, cut=False, dead=dead))
+            worth += best
         return off, worth, after
 
     def _later(self, own: Sequence[int], depth: int, dead: int) -> int:
@@ -259,7 +273,7 @@ class _Lane:
                 total += sum(bounds.unit(u, depth, at.running[u], bare) for u in units)
             else:
                 amount = sum(at.running[u] for u in units)
-                cut = not at.touched.isdisjoint(units)
+                cut = self.search.is_cut(at, units)
                 total += bounds.line(line, depth, amount, cut=cut, dead=dead)
         return total
 

@@ -300,7 +300,9 @@ def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> b
     """Tell whether a coupon can cost more points than rates by line say: all of a campaign."""
     return offer.kind == "basket" and any(
         seed.net is not None
-        or (seed.earner.kind == "points" and (seed.skip_discounted or may_vanish(problem, seed)))
+        # A limit or a multiplier of sums of points may count what rates by line don't.
+        or (seed.skip_discounted and not set(seed.earner.lines).isdisjoint(offer.lines))
+        or (seed.earner.kind == "points" and may_vanish(problem, seed))
         for seed in seeds
     )
 

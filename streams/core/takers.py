@@ -210,6 +210,8 @@ class Takers:
                 total += max(taker.bare, taker.full)
             else:
                 has = -(-taker.taken * limit // whole) + 1
+                if taker.full < taker.bare:  # It counts more undiscounted: the least it has.
+                    has = taker.taken * limit // whole
                 part = (taker.full - taker.bare) * min(has, taker.most)
                 total += taker.bare - (-part // taker.most)
         return total

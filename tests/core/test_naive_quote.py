@@ -11,9 +11,19 @@ from tests.support import naive_quote
 pytestmark = pytest.mark.exhaustive
 
 QUOTE = KINDS["quote"]
-# Where the core was wrong once: equal pieces that a set by list amounts tells apart, and
-# limits on goods whose points count more than they cost.
-ONCE_WRONG = (18_499, 27_200, 44_894, 500_827, 22_162, 49_173)
+# Where the core was wrong once.
+ONCE_WRONG = (
+    18_499, 27_200,
+    # Equal pieces that a set by list amounts tells apart.
+    44_894, 500_827,
+    # Limits on goods whose points count more than they cost.
+    22_162, 49_173,
+    # Points that skip discounted goods: a part of a discount that is rounded to nothing, and
+    # a last coupon that costs more points than it gives.
+    12_091, 13_595, 48_574, 202_459, 263_617, 299_209,
+    # Ties: effects that take the same under a cap, and lists that begin alike.
+    17_237, 11_071,
+)  # fmt: skip
 LANES = (["a", "b"], [["a", "b"]], ["a"], ["b", "a"])
 
 
@@ -150,11 +160,6 @@ def same(seed):
         for name, amount in line["discounts"].items()
     }
     assert Fraction(*found["lane_by_lane"]) == wanted["lane_by_lane"], seed
-    if any(each.get("skip_discounted") for each in campaigns):
-        # Where a claimed line's share of a discount rounds to 0 it is not discounted.  The
-        # solver takes it for discounted until all is laid, and so misses a little sometimes.
-        assert Fraction(*found["objective"]) <= wanted["objective"], seed
-        return
     assert found["proven"], seed
     assert Fraction(*found["objective"]) == wanted["objective"], seed
     assert found["discount"] == wanted["discount"], seed
