@@ -14,7 +14,7 @@ from fractions import Fraction
 from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.combination import Claim, Offer, discount_lane
+from streams.core.combination import Claim, Offer, Unit, discount_lane, discounted
 from streams.core.depth import allow_depth
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
@@ -168,6 +168,7 @@ class Assembly:
             self._raise(known[0])
         self.ties = 0
         self.weighed: set[frozenset[object]] = set()
+        self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
         self.weight = 8 + len(task.units) // 2
@@ -512,13 +513,23 @@ class Assembly:
                 continue
             if self.doubtful and self._misses(claims[lane], running):
                 return
-            result = discount_lane(claims[lane], task.units, running, None)
+            result = discount_lane(claims[lane], task.units, running, None, self._discounted)
             if result is None:
                 return
             running = tuple([r - off for r, off in zip(running, result.off, strict=True)])
             discount += sum(result.totals.values())
         everything = tuple([claim for lane in self.kind.lanes for claim in claims[lane]])
         self._account(everything, running, discount)
+
+    def _discounted(
+        self, claim: Claim, units: Sequence[Unit], running: Sequence[int], lists: Sequence[int]
+    ) -> dict[int, int]:
+        """Give what `discounted` gives: most claims stand in many combinations."""
+        key = claim.offer.id, claim.units, claim.group, tuple([running[u] for u in claim.units])
+        known = self.discounts.get(key)
+        if known is None:
+            known = self.discounts[key] = discounted(claim, units, running, lists)
+        return known
 
     def _misses(self, claims: Sequence[Claim], running: Sequence[int]) -> bool:
         """Tell whether a threshold is missed by what runs when its lane begins."""

@@ -6,7 +6,7 @@ the specification orders it: each claim apart, the campaign's limits, the receip
 cap, and then the subtraction.  The solver and the reference in the tests share it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
@@ -154,8 +154,26 @@ def claimed(
     return max(0, min(off, room)), bearing
 
 
+def discounted(
+    claim: Claim, units: Sequence[Unit], running: Sequence[int], lists: Sequence[int]
+) -> dict[int, int]:
+    """Give what a claim takes before cuts, by unit; nothing where it gives no discount."""
+    off, bearing = claimed(claim, units, running, lists if claim.offer.by_list else running)
+    if off <= 0:
+        return {}
+    return over_units(off, {unit: running[unit] - units[unit].floor for unit in bearing}, units)
+
+
+# What a claim takes before cuts, by unit, as `discounted` gives it.
+Discounted = Callable[[Claim, Sequence[Unit], Sequence[int], Sequence[int]], dict[int, int]]
+
+
 def discount_lane(
-    claims: Iterable[Claim], units: Sequence[Unit], running: Sequence[int], left: int | None
+    claims: Iterable[Claim],
+    units: Sequence[Unit],
+    running: Sequence[int],
+    left: int | None,
+    by_unit: Discounted = discounted,
 ) -> LaneResult | None:
     """
     Evaluate the claims of one lane on the running amounts at its entry.
@@ -165,6 +183,7 @@ def discount_lane(
         units: Of the receipt.
         running: By unit.
         left: What the receipt's cap leaves; None is without cap.
+        by_unit: `discounted`, or something that remembers what it gave.
 
     Returns:
         None where a claim gives 0 before cuts, or a campaign after them.
@@ -173,14 +192,11 @@ def discount_lane(
     parts: dict[str, dict[int, int]] = {}
     offers: dict[str, Offer] = {}
     for claim in claims:
-        offer = claim.offer
-        off, bearing = claimed(claim, units, running, lists if offer.by_list else running)
-        if off <= 0:
+        shares = by_unit(claim, units, running, lists)
+        if not shares:
             return None
-        rooms = {unit: running[unit] - units[unit].floor for unit in bearing}
-        own = parts.setdefault(offer.id, {})
-        own.update(over_units(off, rooms, units))
-        offers[offer.id] = offer
+        parts.setdefault(claim.offer.id, {}).update(shares)
+        offers[claim.offer.id] = claim.offer
     totals = {name: _limited(offers[name], sum(own.values())) for name, own in parts.items()}
     if left is not None and sum(totals.values()) > left:
         names = sorted(totals)

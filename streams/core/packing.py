@@ -39,40 +39,45 @@ class Packing:
         self.counts = counts
         self.ways: list[dict[int, list[Way]]] = [{} for _ in range(offers)]
         self.width = max(counts, default=0).bit_length() + 1
-        self.free_bits = self._number([1 << self.width - 1] * len(counts))
+        self.free_bits = self.number((kind, 1 << self.width - 1) for kind in range(len(counts)))
+        # All pieces.
+        self.all = self.number(enumerate(counts))
         # By offer: what ways with a first kind add and the number of what they take; and
         # what is known to be the best of what is left.
         self.numbers: list[dict[int, list[tuple[int, int]]]] = [{} for _ in range(offers)]
         self.known: list[dict[int, int]] = [{} for _ in range(offers)]
 
-    def _number(self, counts: Iterable[int]) -> int:
-        """Write so many pieces of each kind as one number."""
-        return sum([count << self.width * kind for kind, count in enumerate(counts)])
+    def number(self, counts: Iterable[tuple[int, int]]) -> int:
+        """Write so many pieces of these kinds as one number."""
+        return sum([count << self.width * kind for kind, count in counts])
+
+    def without(self, free: int, taken: int) -> int:
+        """Take pieces away; −1 where too few of a kind are free."""
+        bits = self.free_bits
+        left = (free | bits) - taken
+        return left ^ bits if left & bits == bits else -1
 
     def add(self, offer: int, gain: int, needs: tuple[tuple[int, int], ...], name: int) -> None:
         """Add a way of an offer that takes so many pieces of each kind."""
         first = min(needs)[0]
         self.ways[offer].setdefault(first, []).append((gain, needs, name))
         if self.exact:
-            taken = sum([need << self.width * kind for kind, need in needs])
-            self.numbers[offer].setdefault(first, []).append((gain, taken))
+            self.numbers[offer].setdefault(first, []).append((gain, self.number(needs)))
 
     def chosen(self) -> list[tuple[int, int]]:
         """Give the best disjoint sets, as offers and names of ways; none where it is not exact."""
         found: list[tuple[int, int]] = []
-        free = tuple(self.counts)
-        while self.exact and any(free):
+        free = self.all
+        while self.exact and free:
             most = self.best(0, free)
-            first = next(kind for kind, count in enumerate(free) if count)
-            after = (*free[:first], 0, *free[first + 1 :])
+            first = ((free & -free).bit_length() - 1) // self.width
+            after = free >> self.width * (first + 1) << self.width * (first + 1)
             for offer, ways in enumerate(self.ways):
                 for gain, needs, name in ways.get(first, ()):
-                    left = list(free)
-                    for kind, need in needs:
-                        left[kind] -= need
-                    if min(left) >= 0 and gain + self.best(0, tuple(left)) == most:
+                    left = self.without(free, self.number(needs))
+                    if left >= 0 and gain + self.best(0, left) == most:
                         found.append((offer, name))
-                        after = tuple(left)
+                        after = left
                         break
                 else:
                     continue
@@ -80,13 +85,19 @@ class Packing:
             free = after
         return found
 
-    def most(self, offer: int, free: tuple[int, ...]) -> int:
-        """Give what the offers from *offer* on add at most with so many pieces of each kind."""
+    def most(self, offer: int, free: int) -> int:
+        """Give what the offers from *offer* on add at most with these pieces, as a number."""
         if self.exact:
             return self.best(offer, free)
         if not self.prices:
             self.prices = self._prices()
-        return sum([price * count for price, count in zip(self.prices, free, strict=True)])
+        total, width = 0, self.width
+        mask = (1 << width) - 1
+        for price in self.prices:
+            if price:
+                total += price * (free & mask)
+            free >>= width
+        return total
 
     def _prices(self) -> list[int]:
         """Share what each way adds among its pieces, then lower one price after another."""
@@ -113,27 +124,21 @@ class Packing:
                 prices[kind] = least
         return prices
 
-    def best(self, offer: int, free: tuple[int, ...]) -> int:
-        """Give what the offers from *offer* on add, exactly."""
-        if offer == len(self.ways):
-            return 0
-        return self._best(offer, self._number(free))
-
-    def _best(self, offer: int, free: int) -> int:
-        """Give what `best` gives, of pieces written as a number."""
-        if not free:
+    def best(self, offer: int, free: int) -> int:
+        """Give what the offers from *offer* on add, exactly, of pieces written as a number."""
+        if not free or offer == len(self.ways):
             return 0
         known = self.known[offer].get(free)
         if known is not None:
             return known
         width, bits = self.width, self.free_bits
         first = ((free & -free).bit_length() - 1) // width
-        best = self._best(offer, free >> width * (first + 1) << width * (first + 1))
+        best = self.best(offer, free >> width * (first + 1) << width * (first + 1))
         for ways in self.numbers[offer:]:
             for gain, taken in ways.get(first, ()):
                 left = (free | bits) - taken
                 if left & bits == bits:
-                    worth = gain + self._best(offer, left ^ bits)
+                    worth = gain + self.best(offer, left ^ bits)
                     if worth > best:  # noqa: PLR1730 - A call would cost as much as the rest.
                         best = worth
         self.known[offer][free] = best

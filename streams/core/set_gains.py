@@ -20,6 +20,8 @@ WAYS_A_NODE = 4  # Ways to lay sets that a node bounds.
 ANY = -1  # A line may enter by any of its entries.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
+# What a way adds at most, the rate at which it rewards, and the lines that may be rewarded so.
+Added = tuple[int, int, tuple[int, ...]]
 
 
 class Filling(Struct, frozen=True, gc=False):
@@ -97,6 +99,8 @@ class SetGains:
         self.work = 1 + len(ways or ()) // WAYS_A_NODE
         self.counts = tuple([len(line.own) for line in part.lines])
         self.known: dict[tuple[int, int, int], int] = {}
+        # By way, what it adds for the choice of its own lines: most choices leave it the same.
+        self.totals: list[dict[tuple[int, ...], Added]] = [{} for _ in ways or ()]
         # By line and choice, the least and the most that a piece runs at; `ANY` is last.
         self.runs = [
             [
@@ -127,34 +131,47 @@ class SetGains:
             loss = [[own[0].bare - entry.bare for entry in own] for own in self.entries]
             return bare + self.part.gain, loss
         packing = Packing(len(self.part.sets), self.counts)
-        none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
+        # The rates at which a line's pieces may be rewarded.
         roles: list[set[int]] = [{0} for _ in choice]
-        bounds = [self.runs[at][each] for at, each in enumerate(choice)]
-        margin = ROUNDED * self.part.scale
-        for way in self.ways:
-            worth = self._worth(way, bounds)
-            total = worth * way.fixed
-            for at, count in way.needs:
-                total += (none[at] + margin) * count
-            if way.figure:
-                rate, left = -(-worth * way.figure // WHOLE_BP), way.most
-                more = [
-                    (self.adds(at, choice[at], rate) - none[at], at, n) for at, n in way.rewarded
-                ]
-                if left < len(more) or left < sum([n for *_, n in more]):
-                    more.sort()
-                for gain, at, count in more:
-                    own = min(left, count)
-                    if not own:
-                        break
-                    roles[at].add(rate)
-                    total += gain * own
-                    left -= own
+        for way, known in zip(self.ways, self.totals, strict=True):
+            key = tuple([choice[at] for at, _ in way.needs])
+            own = known.get(key)
+            if own is None:
+                own = known[key] = self._added(way, choice)
+            total, rate, rewarded = own
+            for at in rewarded:
+                roles[at].add(rate)
             if total > 0:
                 packing.add(way.number, total, way.needs, 0)
-        return bare + packing.most(0, self.counts), self._losses(choice, roles)
+        return bare + packing.most(0, packing.all), self._losses(choice, roles)
 
-    def _worth(self, way: Filling, bounds: Sequence[tuple[int, int]]) -> int:
+    def _added(self, way: Filling, choice: Sequence[int]) -> Added:
+        """Bound what a way adds if the lines it has pieces of enter as *choice* says."""
+        worth = self._worth(way, choice)
+        total = worth * way.fixed
+        margin = ROUNDED * self.part.scale
+        for at, count in way.needs:
+            total += (self.adds(at, choice[at], 0) + margin) * count
+        if not way.figure:
+            return total, 0, ()
+        rate, left = -(-worth * way.figure // WHOLE_BP), way.most
+        more = [
+            (self.adds(at, choice[at], rate) - self.adds(at, choice[at], 0), at, count)
+            for at, count in way.rewarded
+        ]
+        if left < len(more) or left < sum([count for *_, count in more]):
+            more.sort()
+        rewarded = []
+        for gain, at, count in more:
+            own = min(left, count)
+            if not own:
+                break
+            rewarded.append(at)
+            total += gain * own
+            left -= own
+        return total, rate, tuple(rewarded)
+
+    def _worth(self, way: Filling, choice: Sequence[int]) -> int:
         """
         Give what a minor unit of a set's discount is worth at most.
 
@@ -165,6 +182,7 @@ class SetGains:
         first, last = worths[way.bearing[0][0]], worths[way.bearing[-1][0]]
         if first == last:
             return first
+        bounds = {at: self.runs[at][choice[at]] for at, _ in way.bearing}
         weight = cost = 0
         for at, count in way.bearing:
             weight += bounds[at][0] * count

@@ -1,6 +1,6 @@
 """The lane in which the sets of a part are laid, entered with exact amounts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -62,6 +62,8 @@ class SetLane:
         self.kinds = self._kinds()
         # Ways to lay sets by what they add for their pieces, the offer's and their place.
         self.ranked: list[tuple[int, int, int]] = []
+        # By offer and way: what it adds at most, and what it takes, as the packing writes it.
+        self.steps: list[list[tuple[int, int]]] = []
         self.packing = self._packing()
         if self.packing is None:
             self.ranked = [
@@ -113,19 +115,21 @@ class SetLane:
         kind_of = {u: number for number, own in enumerate(self.kinds) for u in own}
         found = Packing(len(self.layings), [len(own) for own in self.kinds])
         for number, laying in enumerate(self.layings):
+            steps = []
             for at, way in enumerate(laying.ways if self.whole else ()):
                 claim = laying.claim(way, ())
                 assert claim is not None
                 laid = self._lay(number, claim)
                 gain = sum([self._change(line, (laid,), self.bare) for line in laid.lines])
                 gain += 4 * part.scale * len(claim.units)
-                if gain <= 0:
-                    continue
-                self.ranked.append((-gain // len(claim.units), number, at))
                 needs: dict[int, int] = {}
                 for u in claim.units:
                     needs[kind_of[u]] = needs.get(kind_of[u], 0) + 1
-                found.add(number, gain, tuple(needs.items()), at)
+                steps.append((gain, found.number(needs.items())))
+                if gain > 0:
+                    self.ranked.append((-gain // len(claim.units), number, at))
+                    found.add(number, gain, tuple(needs.items()), at)
+            self.steps.append(steps)
         return found
 
     def _lay(self, number: int, claim: Claim) -> Laid:
@@ -159,7 +163,8 @@ class SetLane:
         self.found: list[Outcome] = []
         if guess is not None and must < 0:
             self._reached(sum(self._greedy()[1]))
-        self._more(0, 0, (), self.bare)
+        free = 0 if self.packing is None else self.packing.all
+        self._more(0, 0, (), self.bare, free)
         return self.found
 
     def quick(self) -> list[Outcome]:
@@ -244,40 +249,65 @@ class SetLane:
             after[line] += self._change(line, (*laid, one), values)
         return after
 
-    def _more(self, number: int, first: int, laid: tuple[Laid, ...], values: list[int]) -> None:
-        """Lay further sets of one offer in the order of its ways, then the next offer's."""
-        taken = {u for each in laid for u in each.claim.units}
+    def _more(
+        self, number: int, first: int, laid: tuple[Laid, ...], values: list[int], free: int
+    ) -> None:
+        """
+        Lay further sets of one offer in the order of its ways, then the next offer's.
+
+        Args:
+            number: Of the offer.
+            first: Its first way that may follow.
+            laid: The sets so far.
+            values: What lines are worth with them.
+            free: The pieces that are left, as the packing writes them.
+        """
         worth = sum(values)
         if number == len(self.layings):
             if worth >= self.least:
                 self._finish(laid, values)
             return
-        if worth + self._most_more(number, taken) < self.least or not self._counted():
+        taken = {u for each in laid for u in each.claim.units}
+        if worth + self._most_more(number, taken, free) < self.least or not self._counted():
             return
         own = self.layings[number]
         count = sum(each.claim.offer is own.offer for each in laid)
         if own.offer.sets_most is None or count < own.offer.sets_most:
-            for at in range(first, len(own.ways)):
+            for at, left in self._ways_on(number, first, worth, free):
                 claim = own.claim(own.ways[at], taken)
                 if not self.whole:
                     break
                 if claim is None:
                     continue
                 one = self._lay(number, claim)
-                self._more(number, at, (*laid, one), self._with(one, laid, values))
-        self._more(number + 1, 0, laid, values)
+                self._more(number, at, (*laid, one), self._with(one, laid, values), left)
+        self._more(number + 1, 0, laid, values, free)
 
-    def _most_more(self, number: int, taken: Collection[int]) -> int:
+    def _ways_on(self, number: int, first: int, worth: int, free: int) -> Iterator[tuple[int, int]]:
+        """List the ways that may be enough, and the pieces that each leaves, before it is laid."""
+        packing = self.packing
+        if packing is None:
+            for at in range(first, len(self.layings[number].ways)):
+                yield at, 0
+            return
+        steps = self.steps[number]
+        for at in range(first, len(steps)):
+            gain, needs = steps[at]
+            left = packing.without(free, needs)
+            # What is asked for may have risen since the last one.
+            if left >= 0 and worth + gain + packing.most(number, left) >= self.least:
+                yield at, left
+
+    def _most_more(self, number: int, taken: Collection[int], free: int) -> int:
         """Give what further sets of the offers from *number* on can add at most."""
-        if self.packing is None:
-            part = self.part
-            left = [part.forgone(at, e.start.running) for at, e in enumerate(self.entries)]
-            free = [
-                (self.running[u], left[at], at) for u, at in part.line_of.items() if u not in taken
-            ]
-            return part.packed(free)
-        left = [sum([u not in taken for u in own]) if taken else len(own) for own in self.kinds]
-        return self.packing.most(number, tuple(left))
+        if self.packing is not None:
+            return self.packing.most(number, free)
+        part = self.part
+        left = [part.forgone(at, e.start.running) for at, e in enumerate(self.entries)]
+        pieces = [
+            (self.running[u], left[at], at) for u, at in part.line_of.items() if u not in taken
+        ]
+        return part.packed(pieces)
 
     def _counted(self) -> bool:
         self.whole &= self.count(self.part.weight)
