@@ -25,9 +25,10 @@ from streams.core.campaigns import load_campaign
 from streams.core.case import Case, see
 from streams.core.explanation import explain
 from streams.core.matching import CampaignIndex
-from streams.core.optimum import Combination, Solver
+from streams.core.optimum import Solver
 from streams.core.programme import load_programme
 from streams.core.spending import UsableLot, spend
+from streams.core.task import Combination
 
 SEED = 20170407
 CATEGORIES = ("ski", "boots", "wax", "socks", "jacket", "helmet")

@@ -7,20 +7,21 @@ campaigns that exclude each other line by line.
 from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil, lcm
-
-from msgspec import Struct
+from typing import final
 
 from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, at_odds, better
 from streams.core.accrual_count import counted, counted_by_line
 from streams.core.depth import allow_depth
 
 
-class _Slot(Struct, frozen=True):
+@final
+class _Slot:
     """One decision: a block or not, or which campaign takes a line in a lane."""
 
-    lane: int
-    line: int | None
-    options: tuple[Earner, ...]
+    def __init__(self, lane: int, line: int | None, options: tuple[Earner, ...]) -> None:
+        self.lane = lane
+        self.line = line
+        self.options = options
 
 
 class Search:

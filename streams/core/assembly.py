@@ -10,12 +10,13 @@ worse another outcome of a part may be.  Few are, and those are put together.
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from typing import final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.combination import Claim, Offer, Unit, discount_lane, discounted
+from streams.core.combination import Claim, Offer, Unit
 from streams.core.depth import allow_depth
+from streams.core.discounting import discount_lane, discounted
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
 from streams.core.set_gains import ANY, Filling, SetGains, fillings
@@ -30,7 +31,8 @@ GUESS = 256  # Minor units below the best that are looked for at first.
 SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
 
-class Usual(Struct, frozen=True):
+@final
+class Usual:
     """
     What ties the parts of a usual receipt together.
 
@@ -40,9 +42,10 @@ class Usual(Struct, frozen=True):
         block: Place of the coupon in the last lane, or −1.
     """
 
-    lanes: tuple[int, ...]
-    limited: frozenset[int]
-    block: int
+    def __init__(self, lanes: tuple[int, ...], limited: frozenset[int], block: int) -> None:
+        self.lanes = lanes
+        self.limited = limited
+        self.block = block
 
 
 def usual(task: Task) -> Usual | None:
@@ -382,7 +385,7 @@ class Assembly:
             # What an entry loses counts from the best of its own start.
             best = groups[0][0].bare
             entries.append(
-                [replace(e, bare=e.bare + best - own[0].bare) for own in groups for e in own]
+                [each.with_bare(each.bare + best - own[0].bare) for own in groups for each in own]
             )
         ways = self._fillings(self.groups.index(part), part)
         most, _ = SetGains(part, entries, ways).most((ANY,) * len(entries))
@@ -415,7 +418,7 @@ class Assembly:
         entries = []
         for line, own in enumerate(ends):
             priced = [
-                replace(entry, bare=entry.bare + margin - cost)
+                entry.with_bare(entry.bare + margin - cost)
                 for end, cost in own
                 for entry in part.entries(line, end)
             ]

@@ -9,7 +9,8 @@ from fractions import Fraction
 from msgspec import Struct
 
 from streams.core.case import Case
-from streams.core.optimum import Combination, Solver
+from streams.core.optimum import Solver
+from streams.core.task import Combination
 
 
 class NotApplied(Struct, frozen=True):

@@ -17,8 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.bounds import Bounds, Gain
-from streams.core.combination import Claim, Unit, claimed, discount_lane, over_units
+from streams.core.combination import Claim, Unit
 from streams.core.depth import allow_depth
+from streams.core.discounting import claimed, discount_lane, over_units
 from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.task import Budget, Claims, Position, Solution, Task
 from streams.core.written import TIES_MOST, comes_before, tidied

@@ -1,10 +1,10 @@
 """How sets can be laid: which pieces of which lines one set takes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import final
 
-from msgspec import Struct, field
-
-from streams.core.combination import Claim, Offer, Unit, claimed
+from streams.core.combination import Claim, Offer, Unit
+from streams.core.discounting import claimed
 
 KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
 SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
@@ -14,7 +14,8 @@ Laying = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
 Needs = tuple[tuple[tuple[int, ...], int, int], ...]
 
 
-class Layings(Struct, frozen=True):
+@final
+class Layings:
     """
     The ways to lay one set, dearest first.
 
@@ -25,11 +26,19 @@ class Layings(Struct, frozen=True):
         needs: What ways take, once it was asked: a way is claimed beside many others.
     """
 
-    offer: Offer
-    kinds: tuple[tuple[int, ...], ...]
-    ways: tuple[Laying, ...]
-    whole: bool = True
-    needs: dict[Laying, Needs] = field(default_factory=dict)
+    def __init__(
+        self,
+        offer: Offer,
+        kinds: tuple[tuple[int, ...], ...],
+        ways: tuple[Laying, ...],
+        *,
+        whole: bool = True,
+    ) -> None:
+        self.offer = offer
+        self.kinds = kinds
+        self.ways = ways
+        self.whole = whole
+        self.needs: dict[Laying, Needs] = {}
 
     def claim(self, way: Laying, taken: Collection[int]) -> Claim | None:
         """Take the lowest free units of each kind; None where too few are free."""
@@ -137,7 +146,7 @@ def layings(
         if off > 0 or nothing:
             worth.append((-off, claim.units, way))
     worth.sort(key=lambda each: each[:2])
-    return Layings(offer, everything.kinds, tuple(way for _, _, way in worth), whole)
+    return Layings(offer, everything.kinds, tuple(way for _, _, way in worth), whole=whole)
 
 
 def _fillings(offer: Offer, lines: list[int], sizes: list[int], group: int) -> Iterator[Laying]:

@@ -8,8 +8,7 @@ lane.  Limited campaigns are not in the table: where they are claimed is settled
 """
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import final
 
 from streams.core.allocation import spread
 from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Offer, Unit
@@ -20,7 +19,8 @@ DEEP = 1 << 30  # A depth after every lane.
 Effect = tuple[int, int, int, int]
 
 
-class Way(Struct, frozen=True, gc=False):
+@final
+class Way:
     """
     One way of a line through the lanes, or from some lane on.
 
@@ -29,11 +29,13 @@ class Way(Struct, frozen=True, gc=False):
         places: The offers it claims, in order of lanes.
     """
 
-    worth: int
-    places: tuple[int, ...] = ()
+    def __init__(self, worth: int, places: tuple[int, ...] = ()) -> None:
+        self.worth = worth
+        self.places = places
 
 
-class Start(Struct, frozen=True, gc=False):
+@final
+class Start:
     """
     Where a line goes on from, once it is settled what it has of limited campaigns.
 
@@ -44,18 +46,35 @@ class Start(Struct, frozen=True, gc=False):
         places: The offers it has claimed.
     """
 
-    at: int
-    running: int
-    off: int
-    places: tuple[int, ...]
-    runs: tuple[int, ...]
+    def __init__(
+        self, at: int, running: int, off: int, places: tuple[int, ...], runs: tuple[int, ...]
+    ) -> None:
+        self.at = at
+        self.running = running
+        self.off = off
+        self.places = places
+        self.runs = runs
+
+    def __hash__(self) -> int:
+        return hash((self.at, self.running, self.off, self.places, self.runs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Start) and (
+            self.at == other.at
+            and self.running == other.running
+            and self.off == other.off
+            and self.places == other.places
+            and self.runs == other.runs
+        )
 
 
-class Step(Struct, frozen=True, gc=False):
+@final
+class Step:
     """The effects of one lane on a line."""
 
-    depth: int
-    plain: tuple[Effect, ...]
+    def __init__(self, depth: int, plain: tuple[Effect, ...]) -> None:
+        self.depth = depth
+        self.plain = plain
 
 
 def effect_of(place: int, offer: Offer, whole: int, quantity: int) -> Effect:

@@ -10,7 +10,6 @@ from fractions import Fraction
 from itertools import permutations, product
 from math import lcm
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from streams.core.accrual_choice import choose
@@ -20,45 +19,11 @@ from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
 from streams.core.problem import Problem, Seed
-from streams.core.task import Budget, Merit, Position, Solution, Task
+from streams.core.task import Budget, Combination, Merit, Position, Rates, Solution, Task
 from streams.core.written import all_written
 
 TIMES_WHOLE = 100
 LANE_NODES = 5_000  # What `lane_by_lane` may use at least: it is what stands when nodes are spent.
-
-
-class Combination(Struct, frozen=True):
-    """
-    A combination: discount claims in one order of lanes, and accrual claims on the nets.
-
-    Attributes:
-        order: Lane indices as composed.
-        nets: By line.
-        bound: At least the objective of any combination.
-        nodes: Nodes the search used.
-    """
-
-    merit: Merit
-    order: tuple[int, ...]
-    claims: tuple[Claim, ...]
-    accrual: Choice
-    running: tuple[int, ...]
-    nets: tuple[int, ...]
-    proven: bool
-    bound: Fraction
-    nodes: int = 0
-
-    @property
-    def objective(self) -> Fraction:
-        """Discount and worth of the counted points."""
-        return self.merit[0]
-
-    @property
-    def applied(self) -> frozenset[str]:
-        """Ids of all campaigns that apply."""
-        return frozenset(claim.offer.id for claim in self.claims) | {
-            earner.id for earner, _ in self.accrual.claims
-        }
 
 
 def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[int, ...]]:
@@ -227,14 +192,6 @@ def _most(problem: Problem) -> int:
 
 
 # --- Rates for the bound ------------------------------------------------------
-
-
-class Rates(Struct, frozen=True):
-    """Worth counted per minor unit by line, undiscounted and discounted, and fixed worth."""
-
-    by_line: dict[int, tuple[int, int]]
-    fixed: int
-    scale: int
 
 
 def rates_of(seeds: Sequence[Seed], lines: Iterable[int]) -> Rates:

@@ -1,6 +1,6 @@
 """A part of a receipt: lines that are settled together, and the ways to settle them."""
 
-from msgspec import Struct
+from typing import final
 
 from streams.core.combination import Claim
 
@@ -8,7 +8,8 @@ from streams.core.combination import Claim
 Effects = tuple[tuple[int, tuple[int, ...]], ...]
 
 
-class Outcome(Struct, frozen=True, gc=False):
+@final
+class Outcome:
     """
     One way to settle a part.
 
@@ -18,6 +19,7 @@ class Outcome(Struct, frozen=True, gc=False):
         sets: Its claims of sets.
     """
 
-    worth: int
-    effects: Effects
-    sets: tuple[Claim, ...] = ()
+    def __init__(self, worth: int, effects: Effects, sets: tuple[Claim, ...] = ()) -> None:
+        self.worth = worth
+        self.effects = effects
+        self.sets = sets

@@ -21,14 +21,16 @@ from streams.core.basket import Basket, Member, MemberLot
 from streams.core.calendar import dates
 from streams.core.campaigns import Campaign
 from streams.core.case import Case, see
-from streams.core.combination import WHOLE_BP, Claim, discount_lane
+from streams.core.combination import WHOLE_BP, Claim
 from streams.core.conditions import holds
+from streams.core.discounting import discount_lane
 from streams.core.matching import CampaignIndex, goods_attributes
-from streams.core.optimum import Combination, Solver, earners_on
+from streams.core.optimum import Solver, earners_on
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points
 from streams.core.runs import runs_until
 from streams.core.spending import Spending, UsableLot, capacity, spend
+from streams.core.task import Combination
 
 SEMANTICS = 1  # The version of promotions.md.
 MINUTE_MS = 60_000

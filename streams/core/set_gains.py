@@ -7,8 +7,7 @@ entry, less its part of what that entry loses without sets.
 """
 
 from collections.abc import Iterator, Sequence
-
-from msgspec import Struct
+from typing import final
 
 from streams.core.combination import WHOLE_BP, Offer
 from streams.core.packing import Packing
@@ -24,7 +23,8 @@ Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
 Added = tuple[int, int, tuple[int, ...]]
 
 
-class Filling(Struct, frozen=True, gc=False):
+@final
+class Filling:
     """
     A way to lay a set, by lines.
 
@@ -37,13 +37,24 @@ class Filling(Struct, frozen=True, gc=False):
         fixed: Minor units of it besides.
     """
 
-    number: int
-    needs: Taken
-    rewarded: Taken
-    most: int
-    bearing: Taken
-    figure: int
-    fixed: int
+    def __init__(
+        self,
+        number: int,
+        needs: Taken,
+        *,
+        rewarded: Taken,
+        most: int,
+        bearing: Taken,
+        figure: int,
+        fixed: int,
+    ) -> None:
+        self.number = number
+        self.needs = needs
+        self.rewarded = rewarded
+        self.most = most
+        self.bearing = bearing
+        self.figure = figure
+        self.fixed = fixed
 
 
 def fillings(part: SetPart) -> list[Filling] | None:
@@ -74,11 +85,11 @@ def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
     return Filling(
         number,
         tuple(needs.items()),
-        rewarded,
-        sum(needs.values()) if offer.cheapest is None else offer.cheapest,
-        tuple(sorted(bearing, key=lambda each: -part.worth[each[0]])),
-        figure,
-        _fixed(part, offer, rewarded),
+        rewarded=rewarded,
+        most=sum(needs.values()) if offer.cheapest is None else offer.cheapest,
+        bearing=tuple(sorted(bearing, key=lambda each: -part.worth[each[0]])),
+        figure=figure,
+        fixed=_fixed(part, offer, rewarded),
     )
 
 

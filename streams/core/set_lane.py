@@ -1,10 +1,10 @@
 """The lane in which the sets of a part are laid, entered with exact amounts."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import final
 
-from msgspec import Struct
-
-from streams.core.combination import Claim, Offer, claimed, over_units
+from streams.core.combination import Claim, Offer
+from streams.core.discounting import claimed, over_units
 from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.line_ways import Way, effect_of, off_of
 from streams.core.packing import Packing
@@ -17,7 +17,8 @@ KINDS_MOST = 12  # Kinds of pieces a set is laid from; of more, the dearest, and
 Out = tuple[Way, Effects]  # A line's way out of the lane, and all its effects.
 
 
-class Laid(Struct, frozen=True, gc=False):
+@final
+class Laid:
     """
     A set that is laid.
 
@@ -26,9 +27,10 @@ class Laid(Struct, frozen=True, gc=False):
         lines: The lines it has pieces of.
     """
 
-    claim: Claim
-    shares: dict[int, int]
-    lines: frozenset[int]
+    def __init__(self, claim: Claim, shares: dict[int, int], lines: frozenset[int]) -> None:
+        self.claim = claim
+        self.shares = shares
+        self.lines = lines
 
 
 class SetLane:

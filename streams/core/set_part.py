@@ -1,8 +1,7 @@
 """Lines that sets tie together, and what sets can add to them at most."""
 
 from collections.abc import Sequence
-
-from msgspec import Struct
+from typing import final
 
 from streams.core.combination import WHOLE_BP, Offer, Unit
 from streams.core.line_ways import LineWays, Start, effect_of, off_of
@@ -13,7 +12,8 @@ ROUNDED = 2  # Minor units that rounding can add to a piece's part of a set, at 
 Piece = tuple[int, int, int]  # What it runs at, what effects take of it, place of its line.
 
 
-class Entry(Struct, frozen=True, gc=False):
+@final
+class Entry:
     """
     A line's way into the lane of the sets.
 
@@ -24,10 +24,15 @@ class Entry(Struct, frozen=True, gc=False):
         start: Where the line is.
     """
 
-    bare: int
-    runs: int
-    lost: int
-    start: Start
+    def __init__(self, bare: int, runs: int, lost: int, start: Start) -> None:
+        self.bare = bare
+        self.runs = runs
+        self.lost = lost
+        self.start = start
+
+    def with_bare(self, bare: int) -> "Entry":
+        """Give the same way with another worth."""
+        return Entry(bare, self.runs, self.lost, self.start)
 
 
 class SetPart:

@@ -8,11 +8,11 @@ a minor unit of a limit can be given a price.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import final
 
-from msgspec import Struct
-
-from streams.core.combination import Unit, over_units
+from streams.core.combination import Unit
 from streams.core.depth import allow_depth
+from streams.core.discounting import over_units
 from streams.core.line_ways import DEEP, LineWays, Start, off_of
 
 ROUNDS = 3  # How often prices are adjusted.
@@ -20,7 +20,8 @@ LINES_A_NODE = 16  # To weigh one choice is a node for so many lines that could 
 PRICED_ALONE = 3  # So many limited campaigns are priced in every mixture of nothing and all.
 
 
-class Taker(Struct, frozen=True, gc=False):
+@final
+class Taker:
     """
     A line's claim on a limited campaign.
 
@@ -34,15 +35,28 @@ class Taker(Struct, frozen=True, gc=False):
         straight: Whether, cut to less, it gains no more than in proportion.
     """
 
-    line: int
-    place: int
-    taken: int
-    most: int
-    start: Start
-    at: int
-    bare: int
-    full: int
-    straight: bool
+    def __init__(
+        self,
+        *,
+        line: int,
+        place: int,
+        taken: int,
+        most: int,
+        start: Start,
+        at: int,
+        bare: int,
+        full: int,
+        straight: bool,
+    ) -> None:
+        self.line = line
+        self.place = place
+        self.taken = taken
+        self.most = most
+        self.start = start
+        self.at = at
+        self.bare = bare
+        self.full = full
+        self.straight = straight
 
     def priced(self, price: int) -> int:
         """Give the most it gains, however it is cut, if a minor unit costs *price*."""
@@ -99,15 +113,15 @@ class Takers:
                 full = line.most(at, start.running - most, start.off + most) - free + margin
                 found.append(
                     Taker(
-                        line.line,
-                        effect[0],
-                        taken,
-                        most,
-                        start,
-                        at,
-                        bare,
-                        full,
-                        self._is_straight(line, at),
+                        line=line.line,
+                        place=effect[0],
+                        taken=taken,
+                        most=most,
+                        start=start,
+                        at=at,
+                        bare=bare,
+                        full=full,
+                        straight=self._is_straight(line, at),
                     )
                 )
         return found

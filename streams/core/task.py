@@ -77,6 +77,48 @@ class Task(Struct, frozen=True):
     wary: int = 0
 
 
+class Rates(Struct, frozen=True):
+    """Worth counted per minor unit by line, undiscounted and discounted, and fixed worth."""
+
+    by_line: dict[int, tuple[int, int]]
+    fixed: int
+    scale: int
+
+
+class Combination(Struct, frozen=True):
+    """
+    A combination: discount claims in one order of lanes, and accrual claims on the nets.
+
+    Attributes:
+        order: Lane indices as composed.
+        nets: By line.
+        bound: At least the objective of any combination.
+        nodes: Nodes the search used.
+    """
+
+    merit: Merit
+    order: tuple[int, ...]
+    claims: tuple[Claim, ...]
+    accrual: Choice
+    running: tuple[int, ...]
+    nets: tuple[int, ...]
+    proven: bool
+    bound: Fraction
+    nodes: int = 0
+
+    @property
+    def objective(self) -> Fraction:
+        """Discount and worth of the counted points."""
+        return self.merit[0]
+
+    @property
+    def applied(self) -> frozenset[str]:
+        """Ids of all campaigns that apply."""
+        return frozenset(claim.offer.id for claim in self.claims) | {
+            earner.id for earner, _ in self.accrual.claims
+        }
+
+
 class Budget:
     """Nodes left to all searches of a receipt, and the largest bound left unsearched."""
 

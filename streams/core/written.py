@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from streams.core.accrual_claims import Choice
-from streams.core.combination import Claim, Unit, discount_lane
+from streams.core.combination import Claim, Unit
+from streams.core.discounting import discount_lane
 from streams.core.task import Solution, Task
 
 CLAIMS_MOST = 200  # Of a receipt whose pieces are exchanged; in a longer one they stay as laid.

@@ -11,10 +11,12 @@ from streams.core import optimum
 from streams.core.accrual_choice import choose
 from streams.core.accrual_claims import Earner
 from streams.core.campaigns import Threshold
-from streams.core.combination import Claim, Offer, Unit, discount_lane
+from streams.core.combination import Claim, Offer, Unit
+from streams.core.discounting import discount_lane
 from streams.core.lane_search import Search
-from streams.core.optimum import Combination, Solver, earners_on, nets_of
+from streams.core.optimum import Solver, earners_on, nets_of
 from streams.core.problem import Problem, Seed
+from streams.core.task import Combination
 from streams.core.written import all_written, written
 
 pytestmark = pytest.mark.exhaustive
