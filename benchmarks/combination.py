@@ -2,7 +2,10 @@
 
 Baskets mix line effects, sets, caps, thresholds and coupons as the worked examples
 do.  Times are CPU of this thread, each basket solved once and alone; matching is
-not counted.  The goals are for the best combination with its certificate; the
+not counted.  The goals are for the best combination with its certificate, with the search
+compiled (`streams/compiling.py`); the baseline is the same search as it stands in the
+checkout, on the same baskets by turns, and its answers and nodes have to be the same.
+Where it can't be compiled, the goals are held against what is interpreted.  The
 explanation, which solves the receipt once more for every campaign, is measured beside.
 
     python benchmarks/combination.py [--quick] [--check]
@@ -10,16 +13,22 @@ explanation, which solves the receipt once more for every campaign, is measured 
 With `--check` it fails where a goal is missed.
 """
 
+import gc
 import json
+import os
 import random
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert, to_builtins
 
+from streams.compiling import CompilingError, compiled
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
 from streams.core.case import Case, see
@@ -29,6 +38,7 @@ from streams.core.optimum import Solver
 from streams.core.programme import load_programme
 from streams.core.spending import UsableLot, spend
 from streams.core.task import Combination
+from streams.sandbox.kafka import default_home
 
 SEED = 20170407
 CATEGORIES = ("ski", "boots", "wax", "socks", "jacket", "helmet")
@@ -154,14 +164,19 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def measure(
-    value: float, unit: str, goal: str | None = None, *, met: bool | None = None
+    value: float,
+    unit: str,
+    goal: str | None = None,
+    *,
+    met: bool | None = None,
+    baseline: float | None = None,
 ) -> dict[str, Any]:
     """Write one measured figure; without a goal there is none to be met."""
     return {
         "value": round(value, 3),
         "unit": unit,
-        "baseline": None,
-        "ratio": None,
+        "baseline": None if baseline is None else round(baseline, 3),
+        "ratio": None if baseline is None or not value else round(baseline / value, 2),
         "goal": goal,
         "met": met,
     }
@@ -191,13 +206,16 @@ GOALS = (
     Goal(40, 100, longest_ms=50.0, gap=0.01),
 )
 LARGE = 12  # Lines above which a tenth of the rounds is enough.
+TURN = 10  # Baskets before it is the other's turn.
 
 
-def at_most(value: float, unit: str, goal: float | None) -> dict[str, Any]:
+def at_most(
+    value: float, unit: str, goal: float | None, *, baseline: float | None = None
+) -> dict[str, Any]:
     """Write a figure that should not be above *goal*."""
     if goal is None:
-        return measure(value, unit)
-    return measure(value, unit, f"<= {goal}", met=value <= goal)
+        return measure(value, unit, baseline=baseline)
+    return measure(value, unit, f"<= {goal}", met=value <= goal, baseline=baseline)
 
 
 def at_least(value: float, unit: str, goal: float | None) -> dict[str, Any]:
@@ -207,26 +225,127 @@ def at_least(value: float, unit: str, goal: float | None) -> dict[str, Any]:
     return measure(value, unit, f">= {goal}", met=value >= goal)
 
 
+class Answer(Struct, frozen=True):
+    """What came of one basket: milliseconds, and what has to be the same however it is run."""
+
+    took: float
+    objective: str
+    bound: str
+    proven: bool
+    nodes: int
+
+    @property
+    def same(self) -> tuple[str, str, bool, int]:
+        """All but the time."""
+        return self.objective, self.bound, self.proven, self.nodes
+
+
+def answers(goal: Goal) -> Iterator[Answer]:
+    """Solve baskets of one size, without end."""
+    dice = random.Random(SEED)
+    while True:
+        took, found = solve(case(dice, goal.lines, goal.campaigns))
+        yield Answer(took, str(found.objective), str(found.bound), found.proven, found.nodes)
+
+
+def serve() -> None:
+    """Solve so many baskets of a size as each line of input says: the compiled search's side."""
+    settle()
+    streams = [answers(goal) for goal in GOALS]
+    for line in sys.stdin:
+        at, count = map(int, line.split())
+        print(json.dumps([to_builtins(next(streams[at])) for _ in range(count)]), flush=True)
+
+
+def settle() -> None:
+    """Solve a basket of each size, then keep what is there from the collector, as a worker does."""
+    for goal in GOALS:
+        next(answers(goal))
+    gc.collect()
+    gc.freeze()
+
+
+class CompiledSide:
+    """A process that solves the same baskets with the search compiled."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it on the packages in *folder*."""
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--serve"],
+            env={**os.environ, "PYTHONPATH": str(folder)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def solve(self, size: int, count: int) -> list[Answer]:
+        """Have *count* baskets solved of the size of that place in `GOALS`."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{size} {count}\n")
+        self.process.stdin.flush()
+        return convert(json.loads(self.process.stdout.readline()), list[Answer])
+
+    def close(self) -> None:
+        """End it."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def compiled_side() -> CompiledSide | None:
+    """Compile the search; None, and why, where that is not possible."""
+    try:
+        return CompiledSide(compiled(default_home()))
+    except CompilingError as error:
+        print(f"the search can't be compiled here, so it is interpreted: {error}", file=sys.stderr)
+        return None
+
+
 def combinations(rounds: int) -> dict[str, Any]:
     """Measure the best combination at each size."""
+    side = compiled_side()
+    settle()
     found: dict[str, Any] = {}
-    for goal in GOALS:
-        dice = random.Random(SEED)
+    for at, goal in enumerate(GOALS):
         count = rounds if goal.lines <= LARGE else max(3, rounds // 10)
-        times, results = zip(
-            *(solve(case(dice, goal.lines, goal.campaigns)) for _ in range(count)), strict=True
-        )
-        gap = statistics.median(float((r.bound - r.objective) / r.bound) for r in results)
-        proven = sum(each.proven for each in results) / count
-        name = goal.name
-        found[f"{name} p50"] = at_most(statistics.median(times), "ms", goal.median_ms)
-        found[f"{name} p99"] = at_most(percentile(times, 0.99), "ms", goal.top_ms)
-        found[f"{name} longest"] = at_most(max(times), "ms", goal.longest_ms)
-        found[f"{name} proven"] = at_least(proven, "share", goal.proven)
-        found[f"{name} gap p50"] = at_most(gap, "share", goal.gap)
-        nodes = statistics.median(each.nodes for each in results)
-        found[f"{name} nodes p50"] = at_most(nodes, "nodes", None)
+        stream = answers(goal)
+        own: list[Answer] = []
+        other: list[Answer] = []
+        while len(own) < count:
+            turn = min(TURN, count - len(own))
+            own += [next(stream) for _ in range(turn)]
+            other += side.solve(at, turn) if side else []
+        if side and [each.same for each in own] != [each.same for each in other]:
+            raise ValueError(f"compiled, the search answers otherwise at {goal.name}")
+        found |= figures(goal, other or own, own if other else None)
+    if side:
+        side.close()
     return found
+
+
+def figures(goal: Goal, own: list[Answer], base: list[Answer] | None) -> dict[str, Any]:
+    """Sum up what came of the baskets of one size; *base* is the same, interpreted."""
+    times = [each.took for each in own]
+
+    def timed(of: Callable[[Sequence[float]], float], most: float | None) -> dict[str, Any]:
+        baseline = None if base is None else of([each.took for each in base])
+        return at_most(of(times), "ms", most, baseline=baseline)
+
+    gap = statistics.median(
+        float(1 - Fraction(each.objective) / Fraction(each.bound)) for each in own
+    )
+    proven = sum(each.proven for each in own) / len(own)
+    nodes = statistics.median(each.nodes for each in own)
+    name = goal.name
+    return {
+        f"{name} p50": timed(statistics.median, goal.median_ms),
+        f"{name} p99": timed(lambda took: percentile(took, 0.99), goal.top_ms),
+        f"{name} longest": timed(max, goal.longest_ms),
+        f"{name} proven": at_least(proven, "share", goal.proven),
+        f"{name} gap p50": at_most(gap, "share", goal.gap),
+        f"{name} nodes p50": at_most(nodes, "nodes", None),
+    }
 
 
 def explanations(rounds: int) -> dict[str, Any]:
@@ -287,6 +406,9 @@ def run(*, quick: bool) -> dict[str, dict[str, Any]]:
 
 
 if __name__ == "__main__":
+    if "--serve" in sys.argv:
+        serve()
+        sys.exit()
     measured = run(quick="--quick" in sys.argv)
     print(json.dumps(measured, indent=1))
     if "--check" in sys.argv and any(each["met"] is False for each in measured.values()):
