@@ -13,7 +13,6 @@ explanation, which solves the receipt once more for every campaign, is measured 
 With `--check` it fails where a goal is missed.
 """
 
-import gc
 import json
 import os
 import random
@@ -38,6 +37,7 @@ from streams.core.optimum import Solver
 from streams.core.programme import load_programme
 from streams.core.spending import UsableLot, spend
 from streams.core.task import Combination
+from streams.engine import heap
 from streams.sandbox.kafka import default_home
 
 SEED = 20170407
@@ -261,8 +261,7 @@ def settle() -> None:
     """Solve a basket of each size, then keep what is there from the collector, as a worker does."""
     for goal in GOALS:
         next(answers(goal))
-    gc.collect()
-    gc.freeze()
+    heap.settle()
 
 
 class CompiledSide:

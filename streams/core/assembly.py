@@ -28,6 +28,10 @@ from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 GUESS = 256  # Minor units below the best that are looked for at first.
+# What other work comes to, in nodes, as measured: a node is some 16 us of it, interpreted.
+UNITS_A_NODE = 3  # Units of a combination that is weighed.
+PAIRS_A_NODE = 3  # Lines times offers of a component, to set it up.
+TIDYING = 6  # To exchange equal pieces of one.
 SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
 
@@ -155,8 +159,18 @@ class Assembly:
     Only what is better than *known*, found in an earlier order, is looked for.
     """
 
-    def __init__(self, task: Task, kind: Usual, budget: Budget, known: Merit | None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        kind: Usual,
+        budget: Budget,
+        known: Merit | None,
+        *,
+        bounding: bool = True,
+    ) -> None:
+        """Look at nothing yet; *bounding* is whether `bound` will be asked for."""
         self.task = task
+        self.bounding = bounding
         self.kind = kind
         self.budget = budget
         self.scale = task.scale * FINE
@@ -170,11 +184,12 @@ class Assembly:
         if known is not None:
             self._raise(known[0])
         self.ties = 0
+        self.tidy = False  # Whether the best has been tidied.
         self.weighed: set[frozenset[object]] = set()
         self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
-        self.weight = 8 + len(task.units) // 2
+        self.weight = 1 + len(task.units) // UNITS_A_NODE
         self.lines = self._lines()
         self.groups = self._groups()
         self.group_of = {
@@ -341,7 +356,7 @@ class Assembly:
         )
         kind = usual(less)
         assert kind is not None
-        apart = Assembly(less, kind, self.budget, None)
+        apart = Assembly(less, kind, self.budget, None, bounding=False)
         if apart.fits:
             self.best = apart.run()
             if self.best is not None:
@@ -359,6 +374,7 @@ class Assembly:
                 base += sum([line.most(0, line.whole, 0) for line in part.lines])
             else:
                 base += part.most(0, part.whole, 0)
+        self.count(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
         self.free = [self._part(at, {}) for at in range(len(self.groups))]
         open_top = -1
         for taking in self.takers.choices(lambda gain: base + gain >= self.least):
@@ -367,10 +383,11 @@ class Assembly:
             if self.least >= 0 and not self.count(1):
                 self.takers.spent = True
                 break
+            self.count(self.weight)
             starts = self.takers.starts(taking)
             open_top = max(open_top, self._settle(starts, forced))
         self.spent |= self.takers.spent
-        if self.spent:
+        if self.spent and self.bounding:
             top = min(base + self.takers.most(), self._most())
             self.top = max(self.top, top if self.takers.spent else min(top, open_top))
 
@@ -388,7 +405,9 @@ class Assembly:
                 [each.with_bare(each.bare + best - own[0].bare) for own in groups for each in own]
             )
         ways = self._fillings(self.groups.index(part), part)
-        most, _ = SetGains(part, entries, ways).most((ANY,) * len(entries))
+        gains = SetGains(part, entries, ways)
+        self.count(gains.work)
+        most = gains.most((ANY,) * len(entries))
         return most - sum([line.most(0, line.whole, 0) for line in part.lines])
 
     def _most(self) -> int:
@@ -424,8 +443,9 @@ class Assembly:
             ]
             priced.sort(key=lambda each: -each.bare)
             entries.append(priced)
-        most, _ = SetGains(part, entries, self._fillings(at, part)).most((ANY,) * len(entries))
-        return most
+        gains = SetGains(part, entries, self._fillings(at, part))
+        self.count(gains.work)
+        return gains.most((ANY,) * len(entries))
 
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
@@ -577,9 +597,13 @@ class Assembly:
         found = Solution(merit, claims, accrual, at)
         if self.best is not None and merit == self.best.merit and self.ties < TIES_MOST:
             self.ties += 1
+            self.count(TIDYING)
             found = tidied(task, found)
-            self.best = tidied(task, self.best)
+            if not self.tidy:
+                self.best = tidied(task, self.best)
+            self.tidy = True
         if self.best is None or comes_before(found, self.best, task.units):
+            self.tidy = self.tidy and self.best is not None and merit == self.best.merit
             self.best = found
             self._raise(merit[0])
 

@@ -23,7 +23,7 @@ from streams.core.task import Budget, Combination, Merit, Position, Rates, Solut
 from streams.core.written import all_written
 
 TIMES_WHOLE = 100
-LANE_NODES = 5_000  # What `lane_by_lane` may use at least: it is what stands when nodes are spent.
+LANE_NODES = 1_000  # What `lane_by_lane` may use: it is what stands when all others are spent.
 
 
 def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[int, ...]]:
@@ -485,7 +485,7 @@ class Solver:
         order = tuple(lane for group in problem.groups for lane in group)
         at = Position(tuple(unit.list for unit in problem.units))
         everything = tuple(range(len(problem.lists)))
-        budget = Budget(max(problem.nodes, LANE_NODES))
+        budget = Budget(LANE_NODES)
         taken: set[str] = set()
         for lane in order:
             if lane not in self.used:

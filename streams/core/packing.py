@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 STATES_MOST = 1_024  # Ways to have pieces left; of more, pieces are priced.
 ROUNDS = 3  # How often prices are lowered.
 
-# What it adds, how many pieces of which kinds it takes, and its name.
-Way = tuple[int, tuple[tuple[int, int], ...], int]
+# What it adds, what it takes, and its name.
+Way = tuple[int, int, int]
 
 
 def states(counts: Iterable[int]) -> int:
@@ -28,8 +28,8 @@ class Packing:
     A way is found by the first kind of pieces it has: whatever has pieces of the first
     kind that is left has none of a kind before it.
 
-    Pieces left are written as one number, a field for the count of each kind and above it a
-    bit that is free: set before a way is taken off, it stays where the kind has enough.
+    Pieces are written as one number, a field for the count of each kind and above it a bit
+    that is free: set before a way is taken off, it stays where the kind has enough.
     """
 
     def __init__(self, offers: int, counts: Sequence[int]) -> None:
@@ -42,9 +42,7 @@ class Packing:
         self.free_bits = self.number((kind, 1 << self.width - 1) for kind in range(len(counts)))
         # All pieces.
         self.all = self.number(enumerate(counts))
-        # By offer: what ways with a first kind add and the number of what they take; and
-        # what is known to be the best of what is left.
-        self.numbers: list[dict[int, list[tuple[int, int]]]] = [{} for _ in range(offers)]
+        # By offer, what is known to be the best of what is left.
         self.known: list[dict[int, int]] = [{} for _ in range(offers)]
 
     def number(self, counts: Iterable[tuple[int, int]]) -> int:
@@ -57,12 +55,10 @@ class Packing:
         left = (free | bits) - taken
         return left ^ bits if left & bits == bits else -1
 
-    def add(self, offer: int, gain: int, needs: tuple[tuple[int, int], ...], name: int) -> None:
-        """Add a way of an offer that takes so many pieces of each kind."""
-        first = min(needs)[0]
-        self.ways[offer].setdefault(first, []).append((gain, needs, name))
-        if self.exact:
-            self.numbers[offer].setdefault(first, []).append((gain, self.number(needs)))
+    def add(self, offer: int, gain: int, taken: int, name: int) -> None:
+        """Add a way of an offer that takes these pieces."""
+        first = ((taken & -taken).bit_length() - 1) // self.width
+        self.ways[offer].setdefault(first, []).append((gain, taken, name))
 
     def chosen(self) -> list[tuple[int, int]]:
         """Give the best disjoint sets, as offers and names of ways; none where it is not exact."""
@@ -73,8 +69,8 @@ class Packing:
             first = ((free & -free).bit_length() - 1) // self.width
             after = free >> self.width * (first + 1) << self.width * (first + 1)
             for offer, ways in enumerate(self.ways):
-                for gain, needs, name in ways.get(first, ()):
-                    left = self.without(free, self.number(needs))
+                for gain, taken, name in ways.get(first, ()):
+                    left = self.without(free, taken)
                     if left >= 0 and gain + self.best(0, left) == most:
                         found.append((offer, name))
                         after = left
@@ -99,20 +95,32 @@ class Packing:
             free >>= width
         return total
 
+    def _needs(self, taken: int) -> list[tuple[int, int]]:
+        """Read how many pieces of which kinds a number says."""
+        found = []
+        width = self.width
+        mask = (1 << width) - 1
+        while taken:
+            kind = ((taken & -taken).bit_length() - 1) // width
+            found.append((kind, taken >> width * kind & mask))
+            taken = taken >> width * (kind + 1) << width * (kind + 1)
+        return found
+
     def _prices(self) -> list[int]:
         """Share what each way adds among its pieces, then lower one price after another."""
-        ways = [way for own in self.ways for here in own.values() for way in here]
-        having: list[list[Way]] = [[] for _ in self.counts]
+        having: list[list[tuple[int, list[tuple[int, int]]]]] = [[] for _ in self.counts]
         prices = [0] * len(self.counts)
-        for gain, needs, _ in ways:
-            size = sum([need for _, need in needs])
-            for kind, _ in needs:
-                having[kind].append((gain, needs, 0))
-                prices[kind] = max(prices[kind], -(-gain // size))
+        for own in self.ways:
+            for gain, taken, _ in [way for here in own.values() for way in here]:
+                needs = self._needs(taken)
+                size = sum([need for _, need in needs])
+                for kind, _ in needs:
+                    having[kind].append((gain, needs))
+                    prices[kind] = max(prices[kind], -(-gain // size))
         for _ in range(ROUNDS):
-            for kind, own in enumerate(having):
+            for kind, ways in enumerate(having):
                 least = 0
-                for gain, needs, _ in own:
+                for gain, needs in ways:
                     left = gain
                     for other, need in needs:
                         if other == kind:
@@ -134,8 +142,8 @@ class Packing:
         width, bits = self.width, self.free_bits
         first = ((free & -free).bit_length() - 1) // width
         best = self.best(offer, free >> width * (first + 1) << width * (first + 1))
-        for ways in self.numbers[offer:]:
-            for gain, taken in ways.get(first, ()):
+        for ways in self.ways[offer:]:
+            for gain, taken, _ in ways.get(first, ()):
                 left = (free | bits) - taken
                 if left & bits == bits:
                     worth = gain + self.best(offer, left ^ bits)

@@ -15,7 +15,7 @@ from streams.core.set_part import Entry, SetPart
 
 ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
 WAYS_MOST = 2_000  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
-WAYS_A_NODE = 4  # Ways to lay sets that a node bounds.
+WAYS_A_NODE = 2  # Ways to lay sets that a node bounds.
 ANY = -1  # A line may enter by any of its entries.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
@@ -112,6 +112,9 @@ class SetGains:
         self.known: dict[tuple[int, int, int], int] = {}
         # By way, what it adds for the choice of its own lines: most choices leave it the same.
         self.totals: list[dict[tuple[int, ...], Added]] = [{} for _ in ways or ()]
+        # By way, what it takes, as every packing of these pieces writes it.
+        number = Packing(0, self.counts).number
+        self.takes = [number(way.needs) for way in ways or ()]
         # By line and choice, the least and the most that a piece runs at; `ANY` is last.
         self.runs = [
             [
@@ -121,54 +124,67 @@ class SetGains:
             for own in entries
         ]
 
+        self.fronts = [_front(own, count) for own, count in zip(entries, self.counts, strict=True)]
+
     def adds(self, at: int, choice: int, rate: int) -> int:
         """Give what a piece of a line adds to a set that rewards it at *rate*, at most."""
         known = self.known.get((at, choice, rate))
         if known is None:
-            entries, count = self.entries[at], self.counts[at]
             if choice != ANY:
-                entry = entries[choice]
+                entry = self.entries[at][choice]
                 known = rate * entry.runs - entry.lost
             else:
-                bare = entries[0].bare
-                known = max([rate * e.runs - e.lost - (bare - e.bare) // count for e in entries])
+                known = max([rate * runs - cost for runs, cost in self.fronts[at]])
             self.known[at, choice, rate] = known
         return known
 
-    def most(self, choice: Sequence[int]) -> tuple[int, list[list[int]]]:
+    def most(self, choice: Sequence[int]) -> int:
+        """Give the most the part is worth."""
+        return self._bounded(choice)[0]
+
+    def most_and_losses(self, choice: Sequence[int]) -> tuple[int, list[list[int]]]:
         """Give the most the part is worth, and by line and entry how far it stays below so."""
-        bare = sum([own[max(at, 0)].bare for own, at in zip(self.entries, choice, strict=True)])
+        most, roles = self._bounded(choice)
         if self.ways is None:
-            loss = [[own[0].bare - entry.bare for entry in own] for own in self.entries]
-            return bare + self.part.gain, loss
-        packing = Packing(len(self.part.sets), self.counts)
-        # The rates at which a line's pieces may be rewarded.
+            return most, [[own[0].bare - entry.bare for entry in own] for own in self.entries]
+        return most, self._losses(choice, roles)
+
+    def _bounded(self, choice: Sequence[int]) -> tuple[int, list[set[int]]]:
+        """Give the most the part is worth, and by line the rates that may reward its pieces."""
+        bare = sum([own[max(at, 0)].bare for own, at in zip(self.entries, choice, strict=True)])
         roles: list[set[int]] = [{0} for _ in choice]
-        for way, known in zip(self.ways, self.totals, strict=True):
+        if self.ways is None:
+            return bare + self.part.gain, roles
+        packing = Packing(len(self.part.sets), self.counts)
+        none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
+        for way, takes, known in zip(self.ways, self.takes, self.totals, strict=True):
             key = tuple([choice[at] for at, _ in way.needs])
             own = known.get(key)
             if own is None:
-                own = known[key] = self._added(way, choice)
+                own = known[key] = self._added(way, choice, none)
             total, rate, rewarded = own
             for at in rewarded:
                 roles[at].add(rate)
             if total > 0:
-                packing.add(way.number, total, way.needs, 0)
-        return bare + packing.most(0, packing.all), self._losses(choice, roles)
+                packing.add(way.number, total, takes, 0)
+        return bare + packing.most(0, packing.all), roles
 
-    def _added(self, way: Filling, choice: Sequence[int]) -> Added:
-        """Bound what a way adds if the lines it has pieces of enter as *choice* says."""
+    def _added(self, way: Filling, choice: Sequence[int], none: Sequence[int]) -> Added:
+        """
+        Bound what a way adds if the lines it has pieces of enter as *choice* says.
+
+        By line, *none* is what a piece adds that isn't rewarded.
+        """
         worth = self._worth(way, choice)
         total = worth * way.fixed
         margin = ROUNDED * self.part.scale
         for at, count in way.needs:
-            total += (self.adds(at, choice[at], 0) + margin) * count
+            total += (none[at] + margin) * count
         if not way.figure:
             return total, 0, ()
         rate, left = -(-worth * way.figure // WHOLE_BP), way.most
         more = [
-            (self.adds(at, choice[at], rate) - self.adds(at, choice[at], 0), at, count)
-            for at, count in way.rewarded
+            (self.adds(at, choice[at], rate) - none[at], at, count) for at, count in way.rewarded
         ]
         if left < len(more) or left < sum([count for *_, count in more]):
             more.sort()
@@ -225,6 +241,20 @@ class SetGains:
                 ]
             )
         return found
+
+
+def _front(entries: Sequence[Entry], count: int) -> list[tuple[int, int]]:
+    """
+    List what a piece runs at and what it costs, for the entries that no other outdoes in both.
+
+    It costs what it loses in a set, and its part of what the entry is worth less than the best.
+    """
+    bare = entries[0].bare
+    found: list[tuple[int, int]] = []
+    for runs, cost in sorted((-e.runs, e.lost + (bare - e.bare) // count) for e in entries):
+        if not found or cost < found[-1][1]:
+            found.append((-runs, cost))
+    return found
 
 
 def _ways(part: SetPart, offer: Offer, counts: Sequence[int]) -> Iterator[tuple[Taken, ...]]:

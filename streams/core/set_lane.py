@@ -11,8 +11,11 @@ from streams.core.packing import Packing
 from streams.core.part import Effects, Outcome
 from streams.core.set_part import Entry, SetPart
 
-WAY = 1  # Nodes that it takes to weigh a way to lay a set.
+WAY = 2  # Nodes that it takes to weigh a way to lay a set.
+WAYS_A_NODE = 16  # Ways to lay one more set that are looked at.
+LINES_A_NODE = 2  # Lines whose ways out of the lane a node lists.
 KINDS_MOST = 12  # Kinds of pieces a set is laid from; of more, the dearest, and nothing is proven.
+KINDS_LATE = 6  # The same when all nodes are spent, and a good combination is enough.
 
 Out = tuple[Way, Effects]  # A line's way out of the lane, and all its effects.
 
@@ -55,7 +58,7 @@ class SetLane:
         # What lines are worth by what sets have of them: many layings leave a line the same.
         self.values: dict[tuple[int, tuple[int, ...], int], int] = {}
         self.bare = [self._value(at, (), 0) for at in range(len(self.entries))]
-        self.whole = True
+        self.whole = count(1)
         self.apart = self._apart()
         self.layings = [self._layings(place) for place in part.sets]
         self.whole &= all(each.whole for each in self.layings)
@@ -92,7 +95,7 @@ class SetLane:
             self.running,
             part.lists,
             apart=self.apart,
-            kinds_most=KINDS_MOST,
+            kinds_most=KINDS_MOST if self.whole else KINDS_LATE,
         )
 
     def _kinds(self) -> list[tuple[int, ...]]:
@@ -127,10 +130,11 @@ class SetLane:
                 needs: dict[int, int] = {}
                 for u in claim.units:
                     needs[kind_of[u]] = needs.get(kind_of[u], 0) + 1
-                steps.append((gain, found.number(needs.items())))
+                takes = found.number(needs.items())
+                steps.append((gain, takes))
                 if gain > 0:
                     self.ranked.append((-gain // len(claim.units), number, at))
-                    found.add(number, gain, tuple(needs.items()), at)
+                    found.add(number, gain, takes, at)
             self.steps.append(steps)
         return found
 
@@ -270,9 +274,12 @@ class SetLane:
                 self._finish(laid, values)
             return
         taken = {u for each in laid for u in each.claim.units}
-        if worth + self._most_more(number, taken, free) < self.least or not self._counted():
-            return
         own = self.layings[number]
+        if worth + self._most_more(number, taken, free) < self.least:
+            return
+        self.whole &= self.count(1 + (len(own.ways) - first) // WAYS_A_NODE)
+        if not self.whole:
+            return
         count = sum(each.claim.offer is own.offer for each in laid)
         if own.offer.sets_most is None or count < own.offer.sets_most:
             for at, left in self._ways_on(number, first, worth, free):
@@ -310,10 +317,6 @@ class SetLane:
             (self.running[u], left[at], at) for u, at in part.line_of.items() if u not in taken
         ]
         return part.packed(pieces)
-
-    def _counted(self) -> bool:
-        self.whole &= self.count(self.part.weight)
-        return self.whole
 
     def _change(self, at: int, laid: Sequence[Laid], values: Sequence[int]) -> int:
         """Give what these sets change of the most that a line is worth."""
@@ -373,6 +376,7 @@ class SetLane:
     def _finish(self, laid: tuple[Laid, ...], values: Sequence[int]) -> None:
         """List for each line its ways out, and combine those that together are enough."""
         total = sum(values)
+        self.whole &= self.count(len(values) // LINES_A_NODE)
         options = [
             self._ways_out(at, laid, self.least - total + value) for at, value in enumerate(values)
         ]

@@ -6,7 +6,6 @@ from typing import final
 from streams.core.combination import WHOLE_BP, Offer, Unit
 from streams.core.line_ways import LineWays, Start, effect_of, off_of
 
-PIECES_A_NODE = 4  # Pieces of a part for which a node counts as one more.
 ROUNDED = 2  # Minor units that rounding can add to a piece's part of a set, at most.
 
 Piece = tuple[int, int, int]  # What it runs at, what effects take of it, place of its line.
@@ -73,8 +72,6 @@ class SetPart:
         self.even = [self._is_even(at) for at in range(len(lines))]
         self.dearest = max(self.lists[u] for u in self.line_of)
         self.reach = {place: self._reach(offers[place]) for place in sets}
-        # A node of a large part is more work: it counts for as many.
-        self.weight = 1 + len(self.line_of) // PIECES_A_NODE
         self.high: list[int] = []
         self.low: list[int] = []
         self.worth: list[int] = []

@@ -50,7 +50,7 @@ class SetWays:
         self.least = least
         if not self.losses:
             self.count(self.gains.work)
-            most, self.losses = self.gains.most((ANY,) * len(self.entries))
+            most, self.losses = self.gains.most_and_losses((ANY,) * len(self.entries))
             self.most = min(self.most, most)
         if self.most < least:
             return []
@@ -114,7 +114,7 @@ class SetWays:
                     self.whole = False
                     return
                 own = (*before, place)
-                below, lost = self.gains.most((*own, *[ANY] * (count - at - 1)))
+                below, lost = self.gains.most_and_losses((*own, *[ANY] * (count - at - 1)))
                 yield from self._lanes(own, below, lost)
 
     def _lane(self, choice: tuple[int, ...]) -> SetLane:

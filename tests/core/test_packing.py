@@ -28,7 +28,7 @@ def packed(counts, found):
     """Make the packing of drawn ways, named by their place."""
     made = Packing(2, counts)
     for name, (offer, gain, needs) in enumerate(found):
-        made.add(offer, gain, needs, name)
+        made.add(offer, gain, made.number(needs), name)
     return made
 
 
