@@ -151,7 +151,8 @@ class SetPart:
         """Give the most that sets take of a line."""
         own = self.lines[at].own
         dearest = max(self.lists[u] for u in own)
-        return len(own) * max(self.share(place, at, dearest) for place in self.sets)
+        # A price above what a piece runs at takes nothing of it, and gives nothing either.
+        return len(own) * max([0, *[self.share(place, at, dearest) for place in self.sets]])
 
     def forgone(self, at: int, running: int) -> int:
         """Give the least that a piece of a line at *running* takes by effects beside sets."""
