@@ -87,7 +87,14 @@ def tidied(task: Task, solution: Solution) -> Solution:
     running = _run(task, own)[1]
     assert running is not None
     claims = (*task.start.claims, *own)
-    end = replace(solution.end, claims=claims, running=running)
+    end = replace(
+        solution.end,
+        claims=claims,
+        running=running,
+        # A later lane goes on from here, and must know which pieces are claimed now.
+        touched=frozenset(u for claim in claims for u in claim.units),
+        locked=frozenset(u for claim in claims if claim.offer.items for u in claim.units),
+    )
     return Solution(solution.merit, claims, solution.accrual, end)
 
 
