@@ -21,13 +21,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, convert, to_builtins
 
-from streams.compiling import CompilingError, compiled
+from streams import compiling
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
 from streams.core.case import Case, see
@@ -293,34 +294,41 @@ class CompiledSide:
 
 
 def compiled_side() -> CompiledSide | None:
-    """Compile the search; None, and why, where that is not possible."""
-    try:
-        return CompiledSide(compiled(default_home()))
-    except CompilingError as error:
-        print(f"the search can't be compiled here, so it is interpreted: {error}", file=sys.stderr)
+    """Compile the search; None, and why, where the machine has nothing to compile it with."""
+    lacking = compiling.missing()
+    if lacking is not None:
+        print(f"the search is interpreted: {lacking}", file=sys.stderr)
         return None
+    return CompiledSide(compiling.compiled(default_home()))
 
 
 def combinations(rounds: int) -> dict[str, Any]:
     """Measure the best combination at each size."""
     side = compiled_side()
-    settle()
-    found: dict[str, Any] = {}
-    for at, goal in enumerate(GOALS):
-        count = rounds if goal.lines <= LARGE else max(3, rounds // 10)
-        stream = answers(goal)
-        own: list[Answer] = []
-        other: list[Answer] = []
-        while len(own) < count:
-            turn = min(TURN, count - len(own))
-            own += [next(stream) for _ in range(turn)]
-            other += side.solve(at, turn) if side else []
-        if side and [each.same for each in own] != [each.same for each in other]:
-            raise ValueError(f"compiled, the search answers otherwise at {goal.name}")
-        found |= figures(goal, other or own, own if other else None)
-    if side:
-        side.close()
+    with closing(side) if side else nullcontext():
+        settle()
+        found: dict[str, Any] = {}
+        for at, goal in enumerate(GOALS):
+            count = rounds if goal.lines <= LARGE else max(3, rounds // 10)
+            own, other = by_turns(goal, side, at, count)
+            if side and [each.same for each in own] != [each.same for each in other]:
+                raise ValueError(f"compiled, the search answers otherwise at {goal.name}")
+            found |= figures(goal, other or own, own if other else None)
     return found
+
+
+def by_turns(
+    goal: Goal, side: CompiledSide | None, at: int, count: int
+) -> tuple[list[Answer], list[Answer]]:
+    """Solve *count* baskets here and, compiled, on the other side: the size at place *at*."""
+    stream = answers(goal)
+    own: list[Answer] = []
+    other: list[Answer] = []
+    while len(own) < count:
+        turn = min(TURN, count - len(own))
+        own += [next(stream) for _ in range(turn)]
+        other += side.solve(at, turn) if side else []
+    return own, other
 
 
 def figures(goal: Goal, own: list[Answer], base: list[Answer] | None) -> dict[str, Any]:

@@ -10,9 +10,12 @@ wheel is built with it where HATCH_BUILD_HOOK_ENABLE_CUSTOM says so (`hatch_buil
 """
 
 import hashlib
+import os
+import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -56,6 +59,18 @@ class CompilingError(Exception):
     """The compiler, or what drives it, did not do its work; its last words say why."""
 
 
+def missing() -> str | None:
+    """Name what this machine lacks to compile with; None where it has all."""
+    told = os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc"
+    compiler = shlex.split(told)[0]
+    if shutil.which(compiler) is None:
+        return f"no C compiler: {compiler} isn't on the PATH"
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    if not header.is_file():
+        return f"no headers of Python: {header} is missing"
+    return None
+
+
 def compile_search(folder: Path) -> None:
     """
     Make *folder* a copy of the packages with the search compiled.
@@ -88,8 +103,9 @@ def compiled(home: Path) -> Path:
     """
     digest = hashlib.sha256(sys.version.encode())
     for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
-            digest.update(path.read_bytes())
+        for path in sorted((ROOT / package).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(path.read_bytes())
     folder = home / "compiled" / digest.hexdigest()[:16]
     if not folder.is_dir():
         home.mkdir(parents=True, exist_ok=True)

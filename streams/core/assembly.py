@@ -168,7 +168,7 @@ class Assembly:
         *,
         bounding: bool = True,
     ) -> None:
-        """Look at nothing yet; *bounding* is whether `bound` will be asked for."""
+        """Set the parts up; *bounding* is whether `bound` will be asked for."""
         self.task = task
         self.bounding = bounding
         self.kind = kind

@@ -123,7 +123,6 @@ class SetGains:
             ]
             for own in entries
         ]
-
         self.fronts = [_front(own, count) for own, count in zip(entries, self.counts, strict=True)]
 
     def adds(self, at: int, choice: int, rate: int) -> int:

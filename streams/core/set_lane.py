@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import final
 
 from streams.core.combination import Claim, Offer
-from streams.core.discounting import claimed, over_units
+from streams.core.discounting import discounted
 from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.line_ways import Way, effect_of, off_of
 from streams.core.packing import Packing
@@ -127,10 +127,7 @@ class SetLane:
                 laid = self._lay(number, claim)
                 gain = sum([self._change(line, (laid,), self.bare) for line in laid.lines])
                 gain += 4 * part.scale * len(claim.units)
-                needs: dict[int, int] = {}
-                for u in claim.units:
-                    needs[kind_of[u]] = needs.get(kind_of[u], 0) + 1
-                takes = found.number(needs.items())
+                takes = found.number((kind_of[u], 1) for u in claim.units)
                 steps.append((gain, takes))
                 if gain > 0:
                     self.ranked.append((-gain // len(claim.units), number, at))
@@ -143,13 +140,10 @@ class SetLane:
         key = number, claim.units, claim.group
         known = self.laid.get(key)
         if known is None:
-            units, running = self.part.units, self.running
-            bases = self.part.lists if claim.offer.by_list else running
-            off, bearing = claimed(claim, units, running, bases)
-            rooms = {u: running[u] - units[u].floor for u in bearing}
-            lines = frozenset([self.part.line_of[u] for u in claim.units])
-            known = Laid(claim, over_units(off, rooms, units), lines)
-            self.laid[key] = known
+            part = self.part
+            shares = discounted(claim, part.units, self.running, part.lists)
+            lines = frozenset([part.line_of[u] for u in claim.units])
+            known = self.laid[key] = Laid(claim, shares, lines)
         return known
 
     # --- Laying sets ----------------------------------------------------------

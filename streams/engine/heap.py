@@ -4,7 +4,7 @@ import ctypes
 import gc
 
 # New containers that make the collector look for cycles among the young.  What the work
-# makes and drops has none, and looking for them took a twelfth of a long search.
+# makes and drops has none, and looking for them took one part in twenty of a long search.
 YOUNG_MOST = 50_000
 
 
