@@ -33,6 +33,7 @@ MODULES = (
     "depth",
     "discounting",
     "foregone",
+    "joining",
     "laying",
     "line_ways",
     "optimum",

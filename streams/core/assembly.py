@@ -10,13 +10,14 @@ worse another outcome of a part may be.  Few are, and those are put together.
 
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from math import prod
 from typing import final
 
 from msgspec.structs import replace
 
 from streams.core.combination import Claim, Offer, Unit
-from streams.core.depth import allow_depth
 from streams.core.discounting import discount_lane, discounted
+from streams.core.joining import Joining, Option
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
 from streams.core.set_gains import ANY, Filling, SetGains, fillings
@@ -27,6 +28,7 @@ from streams.core.task import Budget, Merit, Position, Solution, Task
 from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
+DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
 GUESS = 256  # Minor units below the best that are looked for at first.
 # What other work comes to, in nodes, as measured: a node is some 16 us of it, interpreted.
 UNITS_A_NODE = 3  # Units of a combination that is weighed.
@@ -123,6 +125,9 @@ class _Line:
         self.lines = (line,)
         self.start = start
         self.most = line.most(start.at, start.running, start.off)
+
+    def tighten(self) -> None:
+        """Leave `most`, which is exact."""
 
     def best(self, guess: int, least: int, must: int) -> list[Outcome]:
         """List the outcomes not below *least* and the best less *guess*, best first."""
@@ -452,9 +457,13 @@ class Assembly:
         parts = list(self.free)
         for at in {self.group_of[line] for line in starts}:
             parts[at] = self._part(at, starts)
-        top = self.rest + sum([part.most for part in parts])
-        if top < self.least:
-            return -1
+        for tightened in (False, True):
+            if tightened:
+                for part in parts:
+                    part.tighten()
+            top = self.rest + sum([part.most for part in parts])
+            if top < self.least:
+                return -1
         if self.least < 0 and len(self.task.units) > SMALL:
             self._begin(parts)
         listed = []
@@ -475,13 +484,97 @@ class Assembly:
                 for at, (part, own) in enumerate(zip(parts, listed, strict=True))
             ]
         listed = [[each for each in own if each.worth >= own[0].worth - slack] for own in listed]
-        _Joining(self, listed).run()
+        self._join(listed, starts)
         if all(part.whole for part in parts) and not self.spent:
             return -1
         self.spent = True
         if self.best is None:
             self._begin(parts)
         return top
+
+    def _join(self, listed: Sequence[Sequence[Outcome]], starts: Mapping[int, Start]) -> None:
+        """Weigh every choice of one outcome for each part that may be as good as the best."""
+        doubts: list[int] = []
+        if prod([len(own) for own in listed]) >= DOUBTED:
+            doubts = [at for at, o in enumerate(self.task.offers) if o.id in self.doubtful]
+            self.count(sum([len(own) for own in listed]) * len(doubts))
+        Joining(
+            [
+                [self._option(at, each, doubts, starts) for each in own]
+                for at, own in enumerate(listed)
+            ],
+            [self._need(place) for place in doubts],
+            self.scale,
+            lambda: self.least - self.rest,
+            self.count,
+            self._weigh_joined,
+        ).run()
+
+    def _weigh_joined(self, chosen: Sequence[Outcome]) -> None:
+        if self.count(self.weight):
+            self.weigh(chosen)
+        else:
+            self.spent = True
+
+    def _need(self, place: int) -> int:
+        """Give the least that a campaign's threshold is met by."""
+        net = self.task.offers[place].net
+        assert net is not None
+        return net.bound + net.strict
+
+    def _option(
+        self, at: int, outcome: Outcome, doubts: Sequence[int], starts: Mapping[int, Start]
+    ) -> Option:
+        """See what thresholds count of the outcome of a part whose lines go on from *starts*."""
+        uses = 0
+        for number, place in enumerate(doubts):
+            offer = self.task.offers[place]
+            if any(own == place for own, _ in outcome.effects) or any(
+                claim.offer is offer for claim in outcome.sets
+            ):
+                uses |= 1 << number
+        return Option(outcome, [self._counted(at, outcome, own, starts) for own in doubts], uses)
+
+    def _counted(self, at: int, outcome: Outcome, place: int, starts: Mapping[int, Start]) -> int:
+        """Give what a campaign's threshold counts of the outcome of a part, at most."""
+        task, group = self.task, self.groups[at]
+        offer = task.offers[place]
+        lines = group.lines if isinstance(group, SetPart) else (group,)
+        here = [line for line in lines if self._counts(offer, line.line)]
+        if not here:
+            return 0
+        running = list(task.start.running)
+        for line in lines:
+            if line.line in starts:
+                for u, own in zip(line.own, starts[line.line].runs, strict=True):
+                    running[u] = own
+        for claims in self._before(offer, outcome, starts):
+            result = discount_lane(claims, task.units, running, None)
+            if result is None:
+                break
+            running = [r - off for r, off in zip(running, result.off, strict=True)]
+        return sum([running[u] for line in here for u in line.own])
+
+    @staticmethod
+    def _counts(offer: Offer, line: int) -> bool:
+        """Tell whether an offer's threshold counts a line."""
+        return offer.net is not None and (offer.net.over == "all" or line in offer.lines)
+
+    def _before(
+        self, offer: Offer, outcome: Outcome, starts: Mapping[int, Start]
+    ) -> list[list[Claim]]:
+        """List an outcome's claims lane by lane before an offer's, but for those of *starts*."""
+        task, lanes = self.task, self.kind.lanes
+        claims: dict[int, list[Claim]] = {lane: [] for lane in lanes[: lanes.index(offer.lane)]}
+        for place, units in outcome.effects:
+            start = starts.get(task.units[units[0]].line)
+            lane = task.offers[place].lane
+            if lane in claims and (start is None or place not in start.places):
+                claims[lane].append(Claim(task.offers[place], units))
+        for claim in outcome.sets:
+            if claim.offer.lane in claims:
+                claims[claim.offer.lane].append(claim)
+        return [own for own in claims.values() if own]
 
     def _begin(self, parts: Sequence[Part]) -> None:
         """Weigh a good combination, so that there is one whatever nodes are left."""
@@ -606,40 +699,6 @@ class Assembly:
             self.tidy = self.tidy and self.best is not None and merit == self.best.merit
             self.best = found
             self._raise(merit[0])
-
-
-class _Joining:
-    """The outcomes of all parts that are still open, put together in every way."""
-
-    def __init__(self, whole: Assembly, listed: Sequence[Sequence[Outcome]]) -> None:
-        self.whole = whole
-        self.settled = [own[0] for own in listed if len(own) == 1]
-        self.open = sorted((own for own in listed if len(own) > 1), key=len)
-        self.rest = [whole.rest]
-        for own in reversed(self.open):
-            self.rest.append(self.rest[-1] + own[0].worth)
-        self.rest.reverse()
-
-    def run(self) -> None:
-        """Weigh every combination that may be as good as the best."""
-        allow_depth(2 * len(self.open))
-        self._choose(0, sum(each.worth for each in self.settled), ())
-
-    def _choose(self, at: int, worth: int, chosen: tuple[Outcome, ...]) -> None:
-        whole = self.whole
-        if at == len(self.open):
-            if not whole.count(whole.weight):
-                whole.spent = True
-                return
-            whole.weigh([*self.settled, *chosen])
-            return
-        for outcome in self.open[at]:
-            if worth + outcome.worth + self.rest[at + 1] < whole.least:
-                return
-            if not whole.count(1):
-                whole.spent = True
-                return
-            self._choose(at + 1, worth + outcome.worth, (*chosen, outcome))
 
 
 def _rank(offer: Offer) -> tuple[bool, int, str]:

@@ -44,14 +44,18 @@ class SetWays:
         self.gains = SetGains(part, self.entries, ways)
         self.losses: list[list[int]] = []
 
-    def best(self, guess: int, least: int, must: int) -> list[Outcome]:
-        """List the outcomes not below *least* and the best less *guess*, best first."""
-        found: list[Outcome] = []
-        self.least = least
+    def tighten(self) -> None:
+        """Lower `most`, once, to what the ways to lay sets allow."""
         if not self.losses:
             self.count(self.gains.work)
             most, self.losses = self.gains.most_and_losses((ANY,) * len(self.entries))
             self.most = min(self.most, most)
+
+    def best(self, guess: int, least: int, must: int) -> list[Outcome]:
+        """List the outcomes not below *least* and the best less *guess*, best first."""
+        found: list[Outcome] = []
+        self.least = least
+        self.tighten()
         if self.most < least:
             return []
         for lane in self._lanes((), self.most, self.losses):
