@@ -20,8 +20,8 @@ from streams.core.discounting import discount_lane, discounted
 from streams.core.joining import Joining, Option
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.part import Outcome
-from streams.core.set_gains import ANY, Filling, SetGains, fillings
-from streams.core.set_part import ROUNDED, SetPart
+from streams.core.set_gains import SetGains
+from streams.core.set_part import ANY, ROUNDED, Entries, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
 from streams.core.task import Budget, Merit, Position, Solution, Task
@@ -210,7 +210,7 @@ class Assembly:
         self.rest = task.fixed * FINE  # What does not depend on the parts.
         self._set_rates()
         self.free: list[Part] = []  # The parts without claims on limited campaigns.
-        self.fillings: dict[int, list[Filling] | None] = {}
+        self.gains: dict[int, SetGains] = {}
         self.parts: dict[tuple[int, tuple[Start, ...]], Part] = {}
         limits = {at: task.offers[at].limit or 0 for at in kind.limited}
         self.takers = Takers(self.lines, limits, task.units, self.count)
@@ -403,16 +403,13 @@ class Assembly:
             ends = self.takers.ends(line.line)
             if ends is None:
                 return part.gain + ROUNDED * part.scale * len(part.lines)
-            groups = [part.entries(at, end) for end, _ in ends]
             # What an entry loses counts from the best of its own start.
-            best = groups[0][0].bare
-            entries.append(
-                [each.with_bare(each.bare + best - own[0].bare) for own in groups for each in own]
-            )
-        ways = self._fillings(self.groups.index(part), part)
-        gains = SetGains(part, entries, ways)
+            bares = [part.entries(at, end).bare(ANY) for end, _ in ends]
+            less = [(end, own - bares[0]) for (end, _), own in zip(ends, bares, strict=True)]
+            entries.append(_less(part, at, less))
+        gains = self._gains(self.groups.index(part), part)
         self.count(gains.work)
-        most = gains.most((ANY,) * len(entries))
+        most = gains.most(entries, (ANY,) * len(entries))
         return most - sum([line.most(0, line.whole, 0) for line in part.lines])
 
     def _most(self) -> int:
@@ -438,19 +435,11 @@ class Assembly:
         self, at: int, part: SetPart, ends: Sequence[Sequence[tuple[Start, int]]]
     ) -> int:
         """Give the most that a part is worth, less the prices of what its lines claim."""
-        margin = part.scale * len(self.kind.lanes)  # What limits cut is rounded.
-        entries = []
-        for line, own in enumerate(ends):
-            priced = [
-                entry.with_bare(entry.bare + margin - cost)
-                for end, cost in own
-                for entry in part.entries(line, end)
-            ]
-            priced.sort(key=lambda each: -each.bare)
-            entries.append(priced)
-        gains = SetGains(part, entries, self._fillings(at, part))
+        entries = [_less(part, line, own) for line, own in enumerate(ends)]
+        gains = self._gains(at, part)
         self.count(gains.work)
-        return gains.most((ANY,) * len(entries))
+        margin = part.scale * len(self.kind.lanes)  # What limits cut is rounded.
+        return gains.most(entries, (ANY,) * len(entries)) + margin * len(entries)
 
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
@@ -592,16 +581,16 @@ class Assembly:
         known = self.parts.get((at, own))
         if known is None:
             if isinstance(group, SetPart):
-                known = SetWays(group, self._fillings(at, group), own, self.count)
+                known = SetWays(group, self._gains(at, group), own, self.count)
             else:
                 known = _Line(group, own[0])
             self.parts[at, own] = known
         return known
 
-    def _fillings(self, at: int, part: SetPart) -> list[Filling] | None:
-        if at not in self.fillings:
-            self.fillings[at] = fillings(part)
-        return self.fillings[at]
+    def _gains(self, at: int, part: SetPart) -> SetGains:
+        if at not in self.gains:
+            self.gains[at] = SetGains(part)
+        return self.gains[at]
 
     # --- Weighing a combination exactly ---------------------------------------
 
@@ -699,6 +688,17 @@ class Assembly:
             self.tidy = self.tidy and self.best is not None and merit == self.best.merit
             self.best = found
             self._raise(merit[0])
+
+
+def _less(part: SetPart, at: int, ends: Sequence[tuple[Start, int]]) -> Entries:
+    """Take the entries of a line from each of *ends* together, worth so much less."""
+    (first, less), *others = ends
+    if not others and not less:
+        return part.entries(at, first)
+    found = []
+    for end, less in ends:
+        found += [each.with_bare(each.bare - less) for each in part.entries(at, end).own]
+    return part.gathered(at, found)
 
 
 def _rank(offer: Offer) -> tuple[bool, int, str]:

@@ -11,16 +11,17 @@ from typing import final
 
 from streams.core.combination import WHOLE_BP, Offer
 from streams.core.packing import Packing
-from streams.core.set_part import Entry, SetPart
+from streams.core.set_part import ANY, Entries, SetPart
 
 ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
 WAYS_MOST = 2_000  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
 WAYS_A_NODE = 2  # Ways to lay sets that a node bounds.
-ANY = -1  # A line may enter by any of its entries.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
 # What a way adds at most, the rate at which it rewards, and the lines that may be rewarded so.
 Added = tuple[int, int, tuple[int, ...]]
+# The most that a part is worth, and by line the rates that may reward its pieces.
+Bounded = tuple[int, list[set[int]]]
 
 
 @final
@@ -57,20 +58,6 @@ class Filling:
         self.fixed = fixed
 
 
-def fillings(part: SetPart) -> list[Filling] | None:
-    """List the ways to lay sets on a part, once it is weighed; None where they are too many."""
-    counts = tuple([len(line.own) for line in part.lines])
-    if not part.bare:
-        return None
-    found: list[Filling] = []
-    for number, place in enumerate(part.sets):
-        for way in _ways(part, part.offers[place], counts):
-            if len(found) == WAYS_MOST:
-                return None
-            found.append(_filling(part, number, way))
-    return found
-
-
 def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
     offer = part.offers[part.sets[number]]
     needs: dict[int, int] = {}
@@ -95,86 +82,92 @@ def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
 
 class SetGains:
     """
-    The bound of a part with these entries by line, best without sets first.
+    The bounds of a part, once it is weighed.
 
-    What each line has a choice of is one entry, by its place, or `ANY`.  To bound it once
-    is as much work as *work* nodes.
+    What each line has a choice of is one of its entries, by its place, or `ANY`.  To bound
+    it once is as much work as *work* nodes, the first time.
     """
 
-    def __init__(
-        self, part: SetPart, entries: Sequence[Sequence[Entry]], ways: Sequence[Filling] | None
-    ) -> None:
+    def __init__(self, part: SetPart) -> None:
         self.part = part
-        self.entries = entries
-        self.ways = ways
-        self.work = 1 + len(ways or ()) // WAYS_A_NODE
         self.counts = tuple([len(line.own) for line in part.lines])
-        self.known: dict[tuple[int, int, int], int] = {}
-        # By way, what it adds for the choice of its own lines: most choices leave it the same.
-        self.totals: list[dict[tuple[int, ...], Added]] = [{} for _ in ways or ()]
+        self.ways = self._ways()
+        self.work = 1 + len(self.ways or ()) // WAYS_A_NODE
+        # By way, what it adds for what its own lines may enter by: much else leaves it the same.
+        self.totals: list[dict[tuple[int, ...], Added]] = [{} for _ in self.ways or ()]
         # By way, what it takes, as every packing of these pieces writes it.
         number = Packing(0, self.counts).number
-        self.takes = [number(way.needs) for way in ways or ()]
-        # By line and choice, the least and the most that a piece runs at; `ANY` is last.
-        self.runs = [
-            [
-                *[(min(e.start.runs), e.runs) for e in own],
-                (min([min(e.start.runs) for e in own]), max([e.runs for e in own])),
-            ]
-            for own in entries
-        ]
-        self.fronts = [_front(own, count) for own, count in zip(entries, self.counts, strict=True)]
+        self.takes = [number(way.needs) for way in self.ways or ()]
+        self.known: dict[tuple[int, ...], Bounded] = {}
 
-    def adds(self, at: int, choice: int, rate: int) -> int:
-        """Give what a piece of a line adds to a set that rewards it at *rate*, at most."""
-        known = self.known.get((at, choice, rate))
+    def _ways(self) -> list[Filling] | None:
+        """List the ways to lay sets; None where they are too many."""
+        part = self.part
+        if not part.bare:
+            return None
+        found: list[Filling] = []
+        for number, place in enumerate(part.sets):
+            for way in _ways(part, part.offers[place], self.counts):
+                if len(found) == WAYS_MOST:
+                    return None
+                found.append(_filling(part, number, way))
+        return found
+
+    def most(self, entries: Sequence[Entries], choice: Sequence[int]) -> int:
+        """Give the most the part is worth."""
+        return self._bounded(entries, choice)[0]
+
+    def most_and_losses(
+        self, entries: Sequence[Entries], choice: Sequence[int]
+    ) -> tuple[int, list[list[int]]]:
+        """Give the most the part is worth, and by line and entry how far it stays below so."""
+        most, roles = self._bounded(entries, choice)
+        if self.ways is None:
+            return most, [[each.bare(ANY) - e.bare for e in each.own] for each in entries]
+        return most, _losses(entries, choice, roles)
+
+    def _bounded(self, entries: Sequence[Entries], choice: Sequence[int]) -> Bounded:
+        whole = tuple([(own.number << 32) + at for own, at in zip(entries, choice, strict=True)])
+        known = self.known.get(whole)
         if known is None:
-            if choice != ANY:
-                entry = self.entries[at][choice]
-                known = rate * entry.runs - entry.lost
-            else:
-                known = max([rate * runs - cost for runs, cost in self.fronts[at]])
-            self.known[at, choice, rate] = known
+            known = self.known[whole] = self._bound(entries, choice, whole)
         return known
 
-    def most(self, choice: Sequence[int]) -> int:
-        """Give the most the part is worth."""
-        return self._bounded(choice)[0]
-
-    def most_and_losses(self, choice: Sequence[int]) -> tuple[int, list[list[int]]]:
-        """Give the most the part is worth, and by line and entry how far it stays below so."""
-        most, roles = self._bounded(choice)
-        if self.ways is None:
-            return most, [[own[0].bare - entry.bare for entry in own] for own in self.entries]
-        return most, self._losses(choice, roles)
-
-    def _bounded(self, choice: Sequence[int]) -> tuple[int, list[set[int]]]:
-        """Give the most the part is worth, and by line the rates that may reward its pieces."""
-        bare = sum([own[max(at, 0)].bare for own, at in zip(self.entries, choice, strict=True)])
+    def _bound(
+        self, entries: Sequence[Entries], choice: Sequence[int], whole: Sequence[int]
+    ) -> Bounded:
+        """Bound the part; *whole* tells by line its entries and its choice."""
+        bare = sum([own.bare(at) for own, at in zip(entries, choice, strict=True)])
         roles: list[set[int]] = [{0} for _ in choice]
         if self.ways is None:
             return bare + self.part.gain, roles
         packing = Packing(len(self.part.sets), self.counts)
-        none = [self.adds(at, each, 0) for at, each in enumerate(choice)]
+        none = [own.adds(each, 0) for own, each in zip(entries, choice, strict=True)]
         for way, takes, known in zip(self.ways, self.takes, self.totals, strict=True):
-            key = tuple([choice[at] for at, _ in way.needs])
-            own = known.get(key)
-            if own is None:
-                own = known[key] = self._added(way, choice, none)
-            total, rate, rewarded = own
+            key = tuple([whole[at] for at, _ in way.needs])
+            added = known.get(key)
+            if added is None:
+                added = known[key] = self._added(way, entries, choice, none)
+            total, rate, rewarded = added
             for at in rewarded:
                 roles[at].add(rate)
             if total > 0:
                 packing.add(way.number, total, takes, 0)
         return bare + packing.most(0, packing.all), roles
 
-    def _added(self, way: Filling, choice: Sequence[int], none: Sequence[int]) -> Added:
+    def _added(
+        self,
+        way: Filling,
+        entries: Sequence[Entries],
+        choice: Sequence[int],
+        none: Sequence[int],
+    ) -> Added:
         """
         Bound what a way adds if the lines it has pieces of enter as *choice* says.
 
         By line, *none* is what a piece adds that isn't rewarded.
         """
-        worth = self._worth(way, choice)
+        worth = self._worth(way, entries, choice)
         total = worth * way.fixed
         margin = ROUNDED * self.part.scale
         for at, count in way.needs:
@@ -183,7 +176,7 @@ class SetGains:
             return total, 0, ()
         rate, left = -(-worth * way.figure // WHOLE_BP), way.most
         more = [
-            (self.adds(at, choice[at], rate) - none[at], at, count) for at, count in way.rewarded
+            (entries[at].adds(choice[at], rate) - none[at], at, count) for at, count in way.rewarded
         ]
         if left < len(more) or left < sum([count for *_, count in more]):
             more.sort()
@@ -197,7 +190,7 @@ class SetGains:
             left -= own
         return total, rate, tuple(rewarded)
 
-    def _worth(self, way: Filling, choice: Sequence[int]) -> int:
+    def _worth(self, way: Filling, entries: Sequence[Entries], choice: Sequence[int]) -> int:
         """
         Give what a minor unit of a set's discount is worth at most.
 
@@ -208,7 +201,7 @@ class SetGains:
         first, last = worths[way.bearing[0][0]], worths[way.bearing[-1][0]]
         if first == last:
             return first
-        bounds = {at: self.runs[at][choice[at]] for at, _ in way.bearing}
+        bounds = {at: entries[at].runs[choice[at]] for at, _ in way.bearing}
         weight = cost = 0
         for at, count in way.bearing:
             weight += bounds[at][0] * count
@@ -222,37 +215,26 @@ class SetGains:
             cost += own * more
         return -(-cost // weight) if weight else first
 
-    def _losses(self, choice: Sequence[int], roles: Sequence[set[int]]) -> list[list[int]]:
-        """Give by line and entry how far all stays below the bound if the line enters so."""
-        found = []
-        for at, (own, each) in enumerate(zip(self.entries, choice, strict=True)):
-            if each != ANY or len(own) == 1:
-                found.append([0] * len(own))
-                continue
-            bare, count = own[0].bare, self.counts[at]
-            known = [(rate, self.adds(at, ANY, rate)) for rate in roles[at]]
-            found.append(
-                [
-                    bare
-                    - e.bare
-                    - count * max([0, *[rate * e.runs - e.lost - most for rate, most in known]])
-                    for e in own
-                ]
-            )
-        return found
 
-
-def _front(entries: Sequence[Entry], count: int) -> list[tuple[int, int]]:
-    """
-    List what a piece runs at and what it costs, for the entries that no other outdoes in both.
-
-    It costs what it loses in a set, and its part of what the entry is worth less than the best.
-    """
-    bare = entries[0].bare
-    found: list[tuple[int, int]] = []
-    for runs, cost in sorted((-e.runs, e.lost + (bare - e.bare) // count) for e in entries):
-        if not found or cost < found[-1][1]:
-            found.append((-runs, cost))
+def _losses(
+    entries: Sequence[Entries], choice: Sequence[int], roles: Sequence[set[int]]
+) -> list[list[int]]:
+    """Give by line and entry how far all stays below the bound if the line enters so."""
+    found = []
+    for at, (own, each) in enumerate(zip(entries, choice, strict=True)):
+        if each != ANY or len(own.own) == 1:
+            found.append([0] * len(own.own))
+            continue
+        bare, count = own.bare(ANY), own.count
+        known = [(rate, own.adds(ANY, rate)) for rate in roles[at]]
+        found.append(
+            [
+                bare
+                - e.bare
+                - count * max([0, *[rate * e.runs - e.lost - most for rate, most in known]])
+                for e in own.own
+            ]
+        )
     return found
 
 

@@ -34,6 +34,66 @@ class Entry:
         return Entry(bare, self.runs, self.lost, self.start)
 
 
+ANY = -1  # A line may enter by any of its entries.
+
+
+@final
+class Entries:
+    """
+    The ways of one line into the lane of the sets, that of most worth without sets first.
+
+    Attributes:
+        number: Their own among those of a part, so that bounds can be remembered by it.
+        count: The line's pieces.
+        own: The ways.
+    """
+
+    def __init__(self, number: int, count: int, own: list[Entry]) -> None:
+        own.sort(key=_by_bare)
+        self.number = number
+        self.count = count
+        self.own = own
+        # The least and the most that a piece runs at, by way; `ANY` is last.
+        self.runs = [(min(e.start.runs), e.runs) for e in own]
+        self.runs.append((min([low for low, _ in self.runs]), max([e.runs for e in own])))
+        self.front = _front(own, count)
+        self.known: dict[tuple[int, int], int] = {}
+
+    def adds(self, choice: int, rate: int) -> int:
+        """Give what a piece adds to a set that rewards it at *rate*, at most."""
+        known = self.known.get((choice, rate))
+        if known is None:
+            if choice != ANY:
+                entry = self.own[choice]
+                known = rate * entry.runs - entry.lost
+            else:
+                known = max([rate * runs - cost for runs, cost in self.front])
+            self.known[choice, rate] = known
+        return known
+
+    def bare(self, choice: int) -> int:
+        """Give the most that the line is worth without sets."""
+        return self.own[max(choice, 0)].bare
+
+
+def _by_bare(entry: Entry) -> tuple[int, tuple[int, ...]]:
+    return -entry.bare, entry.start.places
+
+
+def _front(entries: Sequence[Entry], count: int) -> list[tuple[int, int]]:
+    """
+    List what a piece runs at and what it costs, for the entries that no other outdoes in both.
+
+    It costs what it loses in a set, and its part of what the entry is worth less than the best.
+    """
+    bare = entries[0].bare
+    found: list[tuple[int, int]] = []
+    for runs, cost in sorted((-e.runs, e.lost + (bare - e.bare) // count) for e in entries):
+        if not found or cost < found[-1][1]:
+            found.append((-runs, cost))
+    return found
+
+
 class SetPart:
     """
     A part whose sets are all of the lane at *depth*.
@@ -76,7 +136,8 @@ class SetPart:
         self.low: list[int] = []
         self.worth: list[int] = []
         self.gain = 0
-        self.known: dict[tuple[int, Start], list[Entry]] = {}
+        self.known: dict[tuple[int, Start], Entries] = {}
+        self.numbered = 0
 
     def weigh(self) -> None:
         """Weigh a minor unit of each line, once rates are set."""
@@ -232,21 +293,25 @@ class SetPart:
 
     # --- Into the lane --------------------------------------------------------
 
-    def entries(self, at: int, start: Start) -> list[Entry]:
-        """List a line's ways from *start* into the lane, those of most worth first."""
+    def entries(self, at: int, start: Start) -> Entries:
+        """List a line's ways from *start* into the lane."""
         known = self.known.get((at, start))
         if known is None:
             found = [start]
             for number in range(start.at, self.into[at]):
                 found = self.lines[at].through(number, found)
             line, into = self.lines[at], self.into[at]
-            known = []
+            own = []
             for one in found:
                 bare = line.most(into, one.running, one.off) + ROUNDED * self.scale
-                known.append(Entry(bare, max(one.runs), self._lost(at, bare, one), one))
-            known.sort(key=lambda entry: (-entry.bare, entry.start.places))
-            self.known[at, start] = known
+                own.append(Entry(bare, max(one.runs), self._lost(at, bare, one), one))
+            known = self.known[at, start] = self.gathered(at, own)
         return known
+
+    def gathered(self, at: int, own: list[Entry]) -> Entries:
+        """Take these ways of a line together."""
+        self.numbered += 1
+        return Entries(self.numbered, len(self.lines[at].own), own)
 
     def _lost(self, at: int, bare: int, start: Start) -> int:
         line = self.lines[at]

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from streams.core.line_ways import Start
 from streams.core.part import Outcome
-from streams.core.set_gains import ANY, Filling, SetGains
+from streams.core.set_gains import SetGains
 from streams.core.set_lane import SetLane
-from streams.core.set_part import SetPart
+from streams.core.set_part import ANY, SetPart
 
 
 class SetWays:
@@ -27,7 +27,7 @@ class SetWays:
     def __init__(
         self,
         part: SetPart,
-        ways: Sequence[Filling] | None,
+        gains: SetGains,
         starts: Sequence[Start],
         count: Callable[[int], bool],
     ) -> None:
@@ -39,16 +39,15 @@ class SetWays:
         self.least = -1
         self.lanes: dict[tuple[int, ...], SetLane] = {}
         self.entries = [part.entries(at, start) for at, start in enumerate(starts)]
-        self.bare = sum([entries[0].bare for entries in self.entries])
-        self.most = self.bare + part.gain
-        self.gains = SetGains(part, self.entries, ways)
+        self.gains = gains
+        self.most = sum([own.bare(ANY) for own in self.entries]) + part.gain
         self.losses: list[list[int]] = []
 
     def tighten(self) -> None:
         """Lower `most`, once, to what the ways to lay sets allow."""
         if not self.losses:
             self.count(self.gains.work)
-            most, self.losses = self.gains.most_and_losses((ANY,) * len(self.entries))
+            most, self.losses = self.gains.most_and_losses(self.entries, (ANY,) * len(self.entries))
             self.most = min(self.most, most)
 
     def best(self, guess: int, least: int, must: int) -> list[Outcome]:
@@ -111,20 +110,22 @@ class SetWays:
         yield self._lane((*chosen, *[0] * (count - len(chosen))))
         for at in range(len(chosen), count):
             before = (*chosen, *[0] * (at - len(chosen)))
-            for place in range(1, len(self.entries[at])):
+            for place in range(1, len(self.entries[at].own)):
                 if most - losses[at][place] < self.least:
                     continue
                 if not self.count(self.gains.work):
                     self.whole = False
                     return
                 own = (*before, place)
-                below, lost = self.gains.most_and_losses((*own, *[ANY] * (count - at - 1)))
+                below, lost = self.gains.most_and_losses(
+                    self.entries, (*own, *[ANY] * (count - at - 1))
+                )
                 yield from self._lanes(own, below, lost)
 
     def _lane(self, choice: tuple[int, ...]) -> SetLane:
         known = self.lanes.get(choice)
         if known is None:
-            entries = [own[place] for own, place in zip(self.entries, choice, strict=True)]
+            entries = [own.own[place] for own, place in zip(self.entries, choice, strict=True)]
             known = self.lanes[choice] = SetLane(self.part, entries, self.count)
         return known
 
