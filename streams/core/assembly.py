@@ -29,6 +29,7 @@ from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
+CLAIMING_MOST = 24  # Lines that could claim a limited campaign, for their choices to be bounded.
 GUESS = 256  # Minor units below the best that are looked for at first.
 # What other work comes to, in nodes, as measured: a node is some 16 us of it, interpreted.
 UNITS_A_NODE = 3  # Units of a combination that is weighed.
@@ -372,13 +373,7 @@ class Assembly:
 
     def _search(self, forced: int) -> None:
         """Go through the choices of who claims limited campaigns; *forced* part has the must."""
-        base = self.rest
-        for part in self.groups:
-            if isinstance(part, SetPart):
-                base += self._set_gain(part)
-                base += sum([line.most(0, line.whole, 0) for line in part.lines])
-            else:
-                base += part.most(0, part.whole, 0)
+        base = self._base() if self.takers.options else 0
         self.count(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
         self.free = [self._part(at, {}) for at in range(len(self.groups))]
         open_top = -1
@@ -393,8 +388,25 @@ class Assembly:
             open_top = max(open_top, self._settle(starts, forced))
         self.spent |= self.takers.spent
         if self.spent and self.bounding:
-            top = min(base + self.takers.most(), self._most())
+            if self.takers.options:
+                top = min(base + self.takers.most(), self._most())
+            else:
+                top = self._base()
             self.top = max(self.top, top if self.takers.spent else min(top, open_top))
+
+    def _base(self) -> int:
+        """Give the most that all is worth without limited campaigns, whatever they leave."""
+        base = self.rest
+        # Where so many lines could claim, most choices are left open, and a rough bound does.
+        fine = len(self.takers.options) <= CLAIMING_MOST
+        for part in self.groups:
+            if not isinstance(part, SetPart):
+                base += part.most(0, part.whole, 0)
+                continue
+            rough = part.gain + ROUNDED * part.scale * len(part.lines)
+            base += self._set_gain(part) if fine else rough
+            base += sum([line.most(0, line.whole, 0) for line in part.lines])
+        return base
 
     def _set_gain(self, part: SetPart) -> int:
         """Give what sets add to a part at most, whatever its lines have of limited campaigns."""

@@ -183,6 +183,7 @@ class Takers:
         """
         own, prices = self.lines[line], self.prices[0]
         found = [(own.start, 0)]
+        least: dict[object, int] = {}  # What a line costs at least that runs so.
         for taker in next((each for each in self.options if each[0].line == line), []):
             if any(
                 percent < 0 for step in own.steps[taker.at :] for _, percent, _, _ in step.plain
@@ -197,7 +198,10 @@ class Takers:
                     (*start.places, taker.place),
                     own.after(start.runs, off) if off else start.runs,
                 )
-                found.append((end, prices[taker.place] * off))
+                cost = prices[taker.place] * off
+                if cost < least.get((end.at, end.runs), cost + 1):
+                    least[end.at, end.runs] = cost
+                    found.append((end, cost))
         return found
 
     # --- Choosing -------------------------------------------------------------
