@@ -31,8 +31,9 @@ FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share i
 DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
 CLAIMING_MOST = 24  # Lines that could claim a limited campaign, for their choices to be bounded.
 GUESS = 256  # Minor units below the best that are looked for at first.
-# What other work comes to, in nodes, as measured: a node is some 16 us of it, interpreted.
-UNITS_A_NODE = 3  # Units of a combination that is weighed.
+# What other work comes to, in nodes, as measured: a node is some 12 us of it, interpreted.
+UNITS_WEIGHED = 2  # Units a node of a combination that is weighed.
+UNITS_SETTLED = 8  # The same where it is only seen what limits leave of each.
 PAIRS_A_NODE = 3  # Lines times offers of a component, to set it up.
 TIDYING = 6  # To exchange equal pieces of one.
 SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
@@ -195,7 +196,7 @@ class Assembly:
         self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
-        self.weight = 1 + len(task.units) // UNITS_A_NODE
+        self.weight = 1 + len(task.units) // UNITS_WEIGHED
         self.lines = self._lines()
         self.groups = self._groups()
         self.group_of = {
@@ -375,7 +376,6 @@ class Assembly:
         """Go through the choices of who claims limited campaigns; *forced* part has the must."""
         base = self._base() if self.takers.options else 0
         self.count(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
-        self.free = [self._part(at, {}) for at in range(len(self.groups))]
         open_top = -1
         for taking in self.takers.choices(lambda gain: base + gain >= self.least):
             if self.must in self.kind.limited and all(t.place != self.must for t in taking):
@@ -383,7 +383,7 @@ class Assembly:
             if self.least >= 0 and not self.count(1):
                 self.takers.spent = True
                 break
-            self.count(self.weight)
+            self.count(1 + len(self.task.units) // UNITS_SETTLED)
             starts = self.takers.starts(taking)
             open_top = max(open_top, self._settle(starts, forced))
         self.spent |= self.takers.spent
@@ -455,6 +455,8 @@ class Assembly:
 
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
+        if not self.free:
+            self.free = [self._part(at, {}) for at in range(len(self.groups))]
         parts = list(self.free)
         for at in {self.group_of[line] for line in starts}:
             parts[at] = self._part(at, starts)

@@ -11,7 +11,7 @@ from streams.core.packing import Packing
 from streams.core.part import Effects, Outcome
 from streams.core.set_part import Entry, SetPart
 
-WAY = 2  # Nodes that it takes to weigh a way to lay a set.
+WAY = 5  # Nodes that it takes to weigh a way to lay a set.
 WAYS_A_NODE = 16  # Ways to lay one more set that are looked at.
 LINES_A_NODE = 2  # Lines whose ways out of the lane a node lists.
 KINDS_MOST = 12  # Kinds of pieces a set is laid from; of more, the dearest, and nothing is proven.

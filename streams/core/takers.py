@@ -16,7 +16,7 @@ from streams.core.discounting import over_units
 from streams.core.line_ways import DEEP, LineWays, Start, off_of
 
 ROUNDS = 3  # How often prices are adjusted.
-LINES_A_NODE = 16  # To weigh one choice is a node for so many lines that could claim.
+LINES_A_NODE = 16  # To weigh what one line claims is a node for so many that could.
 PRICED_ALONE = 3  # So many limited campaigns are priced in every mixture of nothing and all.
 
 
@@ -259,8 +259,10 @@ class Takers:
         while better:
             better = False
             for at, own in enumerate(self.options):
+                if not self.count(nodes):
+                    break
                 for taker in (None, *own):
-                    if taker is chosen[at] or not self.count(nodes):
+                    if taker is chosen[at]:
                         continue
                     tried = [*chosen[:at], taker, *chosen[at + 1 :]]
                     gain = self.gain(_taking(tried))
