@@ -455,18 +455,10 @@ class Assembly:
 
     def _settle(self, starts: Mapping[int, Start], forced: int) -> int:
         """Put the parts together that go on from *starts*; give a bound where it is not proven."""
-        if not self.free:
-            self.free = [self._part(at, {}) for at in range(len(self.groups))]
-        parts = list(self.free)
-        for at in {self.group_of[line] for line in starts}:
-            parts[at] = self._part(at, starts)
-        for tightened in (False, True):
-            if tightened:
-                for part in parts:
-                    part.tighten()
-            top = self.rest + sum([part.most for part in parts])
-            if top < self.least:
-                return -1
+        parts = self._parts(starts)
+        top = self._most_together(parts)
+        if top < self.least:
+            return -1
         if self.least < 0 and len(self.task.units) > SMALL:
             self._begin(parts)
         listed = []
@@ -494,6 +486,24 @@ class Assembly:
         if self.best is None:
             self._begin(parts)
         return top
+
+    def _parts(self, starts: Mapping[int, Start]) -> list[Part]:
+        """Give all parts, of which some lines go on from *starts*."""
+        if not self.free:
+            self.free = [self._part(at, {}) for at in range(len(self.groups))]
+        parts = list(self.free)
+        for at in {self.group_of[line] for line in starts}:
+            parts[at] = self._part(at, starts)
+        return parts
+
+    def _most_together(self, parts: Sequence[Part]) -> int:
+        """Give the most that all is worth with these parts, as closely as it may matter."""
+        top = self.rest + sum([part.most for part in parts])
+        if top < self.least:
+            return top
+        for part in parts:
+            part.tighten()
+        return self.rest + sum([part.most for part in parts])
 
     def _join(self, listed: Sequence[Sequence[Outcome]], starts: Mapping[int, Start]) -> None:
         """Weigh every choice of one outcome for each part that may be as good as the best."""
@@ -595,7 +605,7 @@ class Assembly:
         known = self.parts.get((at, own))
         if known is None:
             if isinstance(group, SetPart):
-                known = SetWays(group, self._gains(at, group), own, self.count)
+                known = SetWays(group, lambda: self._gains(at, group), own, self.count)
             else:
                 known = _Line(group, own[0])
             self.parts[at, own] = known

@@ -243,11 +243,17 @@ def _rate(seeds: Sequence[Seed], line: int, scale: int, *, cut: bool) -> int:
 # --- Solving ------------------------------------------------------------------
 
 
-def search(task: Task, budget: Budget, known: Merit | None = None) -> Assembly | Search:
-    """Make the search that suits a task: parts put together where they can be, else by lanes."""
+def search(
+    task: Task, budget: Budget, known: Merit | None = None, *, bounding: bool = True
+) -> Assembly | Search:
+    """
+    Make the search that suits a task: parts put together where they can be, else by lanes.
+
+    *bounding* is whether its bound matters, should nodes run out.
+    """
     kind = usual(task)
     if kind is not None:
-        found = Assembly(task, kind, budget, known)
+        found = Assembly(task, kind, budget, known, bounding=bounding)
         if found.fits:
             return found
     return Search(task, budget)
@@ -265,10 +271,16 @@ def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> b
 
 
 class Solver:
-    """Solves one problem, whole or with a campaign forced; shares one budget of nodes a call."""
+    """
+    Solves one problem, whole or with a campaign forced; shares one budget of nodes a call.
 
-    def __init__(self, problem: Problem, keep: str | None = None) -> None:
+    Points of *keep* stay, though better ones want the same lines.  *bounding* is whether it
+    matters how much better another combination may be, should nodes run out.
+    """
+
+    def __init__(self, problem: Problem, keep: str | None = None, *, bounding: bool = True) -> None:
         self.given = problem
+        self.bounding = bounding
         self.problem = foregone(problem, keep)
         self.groups = components(self.problem)
         self.wary = frozenset(one for one, _ in self.problem.odds)
@@ -409,7 +421,7 @@ class Solver:
         bound = Fraction(0)
         for lines in self.groups:
             task = self.task(lines, order)
-            apart = search(task, budget, known)
+            apart = search(task, budget, known, bounding=self.bounding)
             found = apart.run()
             bound += apart.bound
             if found is None and known is not None:
@@ -543,7 +555,7 @@ class Solver:
             None if problem.cap is None else problem.cap - at.discount,
             max(budget.nodes, 1),
         )
-        found = Solver(apart)._best(None)  # noqa: SLF001 - Alone, a lane is its own `by_lane`.
+        found = Solver(apart, bounding=False)._best(None)  # noqa: SLF001 - Alone, a lane is its own `by_lane`.
         assert found is not None
         budget.nodes -= found.nodes
         budget.spent |= not found.proven

@@ -27,7 +27,7 @@ class SetWays:
     def __init__(
         self,
         part: SetPart,
-        gains: SetGains,
+        gains: Callable[[], SetGains],
         starts: Sequence[Start],
         count: Callable[[int], bool],
     ) -> None:
@@ -44,10 +44,11 @@ class SetWays:
         self.losses: list[list[int]] = []
 
     def tighten(self) -> None:
-        """Lower `most`, once, to what the ways to lay sets allow."""
-        if not self.losses:
-            self.count(self.gains.work)
-            most, self.losses = self.gains.most_and_losses(self.entries, (ANY,) * len(self.entries))
+        """Lower `most`, once and while there are nodes, to what the ways to lay sets allow."""
+        if not self.losses and self.count(1):
+            gains = self.gains()
+            self.count(gains.work)
+            most, self.losses = gains.most_and_losses(self.entries, (ANY,) * len(self.entries))
             self.most = min(self.most, most)
 
     def best(self, guess: int, least: int, must: int) -> list[Outcome]:
@@ -106,20 +107,21 @@ class SetWays:
         """
         if most < self.least:
             return
-        count = len(self.entries)
+        if not losses:  # No node was left to bound the part.
+            self.whole = False
+            return
+        gains, count = self.gains(), len(self.entries)
         yield self._lane((*chosen, *[0] * (count - len(chosen))))
         for at in range(len(chosen), count):
             before = (*chosen, *[0] * (at - len(chosen)))
             for place in range(1, len(self.entries[at].own)):
                 if most - losses[at][place] < self.least:
                     continue
-                if not self.count(self.gains.work):
+                if not self.count(gains.work):
                     self.whole = False
                     return
                 own = (*before, place)
-                below, lost = self.gains.most_and_losses(
-                    self.entries, (*own, *[ANY] * (count - at - 1))
-                )
+                below, lost = gains.most_and_losses(self.entries, (*own, *[ANY] * (count - at - 1)))
                 yield from self._lanes(own, below, lost)
 
     def _lane(self, choice: tuple[int, ...]) -> SetLane:
