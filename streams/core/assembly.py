@@ -31,10 +31,11 @@ FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share i
 DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
 CLAIMING_MOST = 24  # Lines that could claim a limited campaign, for their choices to be bounded.
 GUESS = 256  # Minor units below the best that are looked for at first.
-# What other work comes to, in nodes, as measured: a node is some 12 us of it, interpreted.
-UNITS_WEIGHED = 2  # Units a node of a combination that is weighed.
-UNITS_SETTLED = 8  # The same where it is only seen what limits leave of each.
+# What other work comes to, in nodes, as measured: a node is some 9 us of it, interpreted.  To
+# weigh a combination is one for each unit.
+UNITS_SETTLED = 4  # Units a node of a combination of which it is only seen what limits leave.
 PAIRS_A_NODE = 3  # Lines times offers of a component, to set it up.
+ENTRIES_A_NODE = 4  # Ways of lines into the lane of the sets, to take them together.
 TIDYING = 6  # To exchange equal pieces of one.
 SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
@@ -196,7 +197,7 @@ class Assembly:
         self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
-        self.weight = 1 + len(task.units) // UNITS_WEIGHED
+        self.weight = 1 + len(task.units)
         self.lines = self._lines()
         self.groups = self._groups()
         self.group_of = {
@@ -420,7 +421,7 @@ class Assembly:
             less = [(end, own - bares[0]) for (end, _), own in zip(ends, bares, strict=True)]
             entries.append(_less(part, at, less))
         gains = self._gains(self.groups.index(part), part)
-        self.count(gains.work)
+        self.count(gains.work + sum([len(each.own) for each in entries]) // ENTRIES_A_NODE)
         most = gains.most(entries, (ANY,) * len(entries))
         return most - sum([line.most(0, line.whole, 0) for line in part.lines])
 
@@ -524,7 +525,7 @@ class Assembly:
         ).run()
 
     def _weigh_joined(self, chosen: Sequence[Outcome]) -> None:
-        if self.count(self.weight):
+        if self.count(1):
             self.weigh(chosen)
         else:
             self.spent = True
@@ -624,6 +625,7 @@ class Assembly:
         if whole in self.weighed:
             return
         self.weighed.add(whole)
+        self.count(self.weight)
         task = self.task
         claims: dict[int, list[Claim]] = {lane: [] for lane in self.kind.lanes}
         for outcome in chosen:

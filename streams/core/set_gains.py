@@ -15,7 +15,7 @@ from streams.core.set_part import ANY, Entries, SetPart
 
 ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
 WAYS_MOST = 2_000  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
-WAYS_A_NODE = 2  # Ways to lay sets that a node bounds.
+WAYS_A_NODE = 1  # Ways to lay sets that a node bounds.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
 # What a way adds at most, the rate at which it rewards, and the lines that may be rewarded so.
