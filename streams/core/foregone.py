@@ -1,8 +1,8 @@
 """What can be told of a receipt's campaigns before any combination is weighed.
 
 A threshold that no combination can miss is none, and a campaign whose threshold no
-combination meets is out.  A limit that nothing can reach is none.  Of point campaigns
-that want the same lines of one lane, only the best can ever be chosen.
+combination meets is out.  A limit that nothing can reach is none.  Of sets that are laid alike, and of
+point campaigns that want the same lines of one lane, only the best can ever be chosen.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ def foregone(problem: Problem, keep: str | None = None) -> Problem:
     """
     Leave out what can't matter: the best combination, its bound and ties stay the same.
 
-    Points of the campaign *keep* stay, though better ones want the same lines.
+    The campaign *keep* stays, though a better one is laid alike or wants the same lines.
     """
-    offers = problem.offers
+    offers = _undoubled(problem, keep)
     if any(offer.net for offer in offers):
         least = _Least(problem)
         offers = tuple(
@@ -29,7 +29,7 @@ def foregone(problem: Problem, keep: str | None = None) -> Problem:
     if any(offer.limit is not None for offer in offers):
         offers = tuple(_unlimited(offer, problem.units) for offer in offers)
     seeds = _undominated(problem, keep)
-    if offers is problem.offers and len(seeds) == len(problem.seeds):
+    if offers == problem.offers and len(seeds) == len(problem.seeds):
         return problem
     return replace(problem, offers=offers, seeds=seeds)
 
@@ -148,6 +148,38 @@ def _unlimited(offer: Offer, units: Sequence[Unit]) -> Offer:
                 lines.setdefault(unit.line, []).append(at)
         whole = sum(most_off(offer, units, own) for own in lines.values())
     return offer if whole > offer.limit else replace(offer, cap=None, left=None)
+
+
+def _undoubled(problem: Problem, keep: str | None) -> tuple[Offer, ...]:
+    """
+    Of sets that differ only in name, need of a code and priority, keep the one ties prefer.
+
+    It can be laid wherever another is, for the same discount.  What limits or sees one of
+    them tells them apart; a cap on the receipt does, as it is spread over campaigns.
+    """
+    if problem.cap is not None:
+        return problem.offers
+    named = {one for one, _ in problem.odds}
+    best: dict[Offer, Offer] = {}
+    doubles = set()
+    for offer in problem.offers:
+        bound = offer.limit is not None or offer.sets_most is not None
+        if offer.kind != "set" or bound or offer.alone or offer.items:
+            continue
+        if offer.id in named or offer.id == keep:
+            continue
+        alike = replace(offer, id="", coded=False, priority=0)
+        one, other = sorted((offer, best.get(alike, offer)), key=_preferred)
+        best[alike] = one
+        if one is not other:
+            doubles.add(other.id)
+    if not doubles:
+        return problem.offers
+    return tuple(offer for offer in problem.offers if offer.id not in doubles)
+
+
+def _preferred(offer: Offer) -> tuple[bool, int, str]:
+    return offer.coded, -offer.priority, offer.id
 
 
 def _undominated(problem: Problem, keep: str | None) -> tuple[Seed, ...]:

@@ -274,12 +274,13 @@ class Solver:
     """
     Solves one problem, whole or with a campaign forced; shares one budget of nodes a call.
 
-    Points of *keep* stay, though better ones want the same lines.  *bounding* is whether it
+    The campaign *keep* stays, though a better one stands for it.  *bounding* is whether it
     matters how much better another combination may be, should nodes run out.
     """
 
     def __init__(self, problem: Problem, keep: str | None = None, *, bounding: bool = True) -> None:
         self.given = problem
+        self.keep = keep
         self.bounding = bounding
         self.problem = foregone(problem, keep)
         self.groups = components(self.problem)
@@ -402,9 +403,12 @@ class Solver:
         )
 
     def _was_dropped(self, campaign: str) -> bool:
-        """Tell whether points of *campaign* were left out for better ones."""
-        return any(seed.earner.id == campaign for seed in self.given.seeds) and all(
-            seed.earner.id != campaign for seed in self.problem.seeds
+        """Tell whether *campaign* was left out for a better one."""
+        if campaign == self.keep:
+            return False
+        given, here = self.given, self.problem
+        return {campaign} <= {o.id for o in given.offers} - {o.id for o in here.offers} | (
+            {s.earner.id for s in given.seeds} - {s.earner.id for s in here.seeds}
         )
 
     def _in_order(
