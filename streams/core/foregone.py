@@ -1,8 +1,9 @@
 """What can be told of a receipt's campaigns before any combination is weighed.
 
 A threshold that no combination can miss is none, and a campaign whose threshold no
-combination meets is out.  A limit that nothing can reach is none.  Of sets that are laid alike, and of
-point campaigns that want the same lines of one lane, only the best can ever be chosen.
+combination meets is out.  A limit that nothing can reach is none.  Of sets that are laid
+alike, and of point campaigns that want the same lines of one lane, only the best can ever
+be chosen.
 """
 
 from collections.abc import Sequence

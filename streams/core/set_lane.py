@@ -347,15 +347,17 @@ class SetLane:
         """List the effects on the pieces of a line that no set has: place, discount, units."""
         part, units = self.part, self.part.units
         line = part.lines[at]
-        steps = line.steps[part.into[at] : part.out[at]]
-        free = tuple(u for u in line.own if u not in taken)
-        if not free or not steps:
+        if part.into[at] == part.out[at]:
             return []
-        floor = sum(units[u].floor for u in free)
-        whole = sum(units[u].list for u in free)
-        quantity = sum(units[u].quantity for u in free)
-        running = sum(self.running[u] for u in free)
-        effects = [effect_of(p, part.offers[p], whole, quantity) for p, *_ in steps[0].plain]
+        free = tuple([u for u in line.own if u not in taken])
+        if not free:
+            return []
+        floor = sum([units[u].floor for u in free])
+        whole = sum([units[u].list for u in free])
+        quantity = sum([units[u].quantity for u in free])
+        running = sum([self.running[u] for u in free])
+        plain = line.steps[part.into[at]].plain
+        effects = [effect_of(p, part.offers[p], whole, quantity) for p, *_ in plain]
         found, known = [], set()
         for effect in effects:
             off = off_of(effect, running, floor)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import final
 
 from streams.core.combination import WHOLE_BP, Offer, Unit
-from streams.core.line_ways import LineWays, Start, effect_of, off_of
+from streams.core.line_ways import Effect, LineWays, Start, effect_of, off_of
 
 ROUNDED = 2  # Minor units that rounding can add to a piece's part of a set, at most.
 
@@ -102,6 +102,7 @@ class SetPart:
         into: By line, how many of its steps come before that lane.
         out: By line, how many come before the lane after it.
         bare: Whether no line has a floor.
+        partial: By line, the lane's effects on some of its first pieces, by how many.
         even: By line, whether what sets take of it adds up: what follows stays in proportion.
         high: By line, what a further minor unit of discount in the lane is worth at most.
         low: The same at least.
@@ -130,6 +131,7 @@ class SetPart:
         self.lists = [unit.list for unit in units]
         self.bare = not any(line.floor for line in lines)
         self.even = [self._is_even(at) for at in range(len(lines))]
+        self.partial = [self._partial(at) for at in range(len(lines))]
         self.dearest = max(self.lists[u] for u in self.line_of)
         self.reach = {place: self._reach(offers[place]) for place in sets}
         self.high: list[int] = []
@@ -314,27 +316,38 @@ class SetPart:
         return Entries(self.numbered, len(self.lines[at].own), own)
 
     def _lost(self, at: int, bare: int, start: Start) -> int:
-        line = self.lines[at]
-        steps = line.steps[self.into[at] : self.out[at]]
-        if not steps:
+        """Give what a piece of a line loses at least by being in a set, and not free."""
+        line, out = self.lines[at], self.out[at]
+        if out == self.into[at]:
             return 0
         count = len(line.own)
         found = []
         for left in range(count):
             running = start.running * left // count
             best = 0
-            for place, *_ in steps[0].plain if left else ():
-                own = line.own[:left]
-                effect = effect_of(
-                    place,
-                    self.offers[place],
-                    sum([self.lists[u] for u in own]),
-                    sum([self.units[u].quantity for u in own]),
-                )
+            for effect in self.partial[at][left]:
                 best = max(best, off_of(effect, running, 0) + ROUNDED)
-            worth = line.most(self.out[at], start.running - best, start.off + best)
+            worth = line.most(out, start.running - best, start.off + best)
             found.append((bare - worth) // (count - left))
         return min(found)
+
+    def _partial(self, at: int) -> list[list[Effect]]:
+        """Read the lane's effects on a line as on none of its pieces, its first, two, and so on."""
+        line = self.lines[at]
+        steps = line.steps[self.into[at] : self.out[at]]
+        return [
+            [
+                effect_of(
+                    place,
+                    self.offers[place],
+                    sum([self.lists[u] for u in line.own[:left]]),
+                    sum([self.units[u].quantity for u in line.own[:left]]),
+                )
+                for step in steps[:1]
+                for place, *_ in (step.plain if left else ())
+            ]
+            for left in range(len(line.own))
+        ]
 
 
 def set_size(offer: Offer) -> int:
