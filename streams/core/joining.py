@@ -152,6 +152,8 @@ class Joining:
         for own in reversed(self.open):
             self.rest.append(self.rest[-1] + own[0].worth)
         self.rest.reverse()
+        if self.worth + self.rest[0] < self.least():
+            return
         allow_depth(2 * len(self.open))
         self._choose(0, self.worth, self.counts, 0, ())
 

@@ -371,7 +371,7 @@ def test_parts_put_together_are_as_good_as_the_search_by_lanes(problem):
     """Both searches prove the same combination, claim by claim."""
     together = Solver(problem).best()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimum, "search", lambda task, budget, _=None: Search(task, budget))
+        patch.setattr(optimum, "search", lambda task, budget, *_, **__: Search(task, budget))
         by_lanes = Solver(problem).best()
 
     assert together.proven
@@ -427,7 +427,7 @@ def test_limits_and_sets_come_out_as_in_the_search_by_lanes(problem):
     """Where limits cut what sets are laid on, neither search finds what the other rules out."""
     together = Solver(problem).best()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(optimum, "search", lambda task, budget, _=None: Search(task, budget))
+        patch.setattr(optimum, "search", lambda task, budget, *_, **__: Search(task, budget))
         by_lanes = Solver(Problem(**{**fields(problem), "nodes": 3_000})).best()
 
     assert by_lanes.objective <= together.bound
