@@ -57,33 +57,50 @@ def create_topics(client: Mapping[str, Any], *, copies: int) -> None:
         time.sleep(0.05)
 
 
+# What librdkafka says of a producer that it gives up, and of what that had under way.
+GIVEN_UP = (KafkaError._FATAL, KafkaError.OUT_OF_ORDER_SEQUENCE_NUMBER)
+
+
 class Feed:
     """
     Sends records into the chain from a thread of its own, at a steady rate.
 
+    A lone broker that was killed may have forgotten what it had of a producer.  librdkafka
+    then gives that producer up, and the feed goes on with another: what was under way may
+    be there or not, and isn't sent again.
+
     Attributes:
         taken: The serials that the broker has acknowledged.
+        given_up: How often it went on with another producer.
     """
 
     def __init__(self, client: Mapping[str, Any], *, seed: int, padding: int = 0) -> None:
         self._dice = random.Random(seed)  # noqa: S311 - a seed, not a secret
         self._padding = b"." * padding
-        self._producer = Producer(
-            {
-                **client,
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": int(SENT_IN * 1000),
-                "queue.buffering.max.messages": 1_000_000,
-            }
-        )
+        self._client = client
+        self._fatal = False
+        self._producer = self._connected()
+        self.given_up = 0
         self._serial = 0
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
         self.taken: set[int] = set()
         self.lost = 0
         self.rate = 0.0
+
+    def _connected(self) -> Producer:
+        self._fatal = False
+        return Producer(
+            {
+                **self._client,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "partitioner": "murmur2_random",
+                "message.timeout.ms": int(SENT_IN * 1000),
+                "queue.buffering.max.messages": 1_000_000,
+                "error_cb": self._failed,
+            }
+        )
 
     def start(self, rate: float) -> None:
         """Send *rate* records a second until told otherwise."""
@@ -109,21 +126,37 @@ class Feed:
     def _send(self) -> None:
         owed, at = 0.0, time.monotonic()
         while not self._ending.wait(0.01):
+            if self._fatal:
+                # Whatever it still had is reported as failed.
+                self._producer.flush(1)
+                self._producer = self._connected()
+                self.given_up += 1
             now = time.monotonic()
             owed, at = owed + (now - at) * self.rate, now
             for _ in range(int(owed)):
                 self._serial += 1
                 key = b"k%d" % self._dice.randrange(KEYS)
                 value = b"%d/%b" % (self._serial, self._padding)
-                self._producer.produce(SOURCE, value, key, on_delivery=self._delivered)
+                try:
+                    self._producer.produce(SOURCE, value, key, on_delivery=self._delivered)
+                except KafkaException as error:
+                    self._failed(error.args[0])
+                    if not self._fatal:
+                        raise
+                    break
             owed -= int(owed)
             self._producer.poll(0)
 
     def _delivered(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
             self.taken.add(int(message.value().split(b"/")[0]))
-        else:
-            self.lost += 1
+            return
+        self._failed(error)
+        self.lost += not self._fatal
+
+    def _failed(self, error: KafkaError) -> None:
+        """Remember an error after which librdkafka gives the producer up."""
+        self._fatal |= error.fatal() or error.code() in GIVEN_UP
 
 
 def abandon(client: Mapping[str, Any], *, name: str, abort: bool) -> Producer:
@@ -416,12 +449,12 @@ def views(
 
 def short(records: Iterable[Logged]) -> Iterator[Logged]:
     """Give records with their values shortened."""
-    return (replace(each, value=shortened(each.value or b"")) for each in records)
+    return (replace(each, value=shortened(each.value)) for each in records)
 
 
-def shortened(value: bytes) -> bytes:
+def shortened(value: bytes | None) -> bytes:
     """Put a checksum in the place of a value's padding, which is behind its last slash."""
-    told, slash, padding = value.rpartition(b"/")
+    told, slash, padding = (value or b"").rpartition(b"/")
     return b"%b%b%d" % (told, slash, zlib.crc32(padding))
 
 
