@@ -97,7 +97,12 @@ class Clock:
         self._names = Names(tenant)
         self._failure: str | None = None
         # What goes wrong is raised; librdkafka would print it too.
-        settings: dict[str, Any] = {"enable.idempotence": True, "linger.ms": 0, "log_level": 0}
+        settings: dict[str, Any] = {
+            "enable.idempotence": True,
+            "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+            "linger.ms": 0,
+            "log_level": 0,
+        }
         self._producer = Producer(settings | dict(client))
         topics = (self._names.routes, self._names.commands)
         self._partitions = {topic: self._count(topic) for topic in topics}

@@ -70,6 +70,10 @@ class PosProducer:
             "bootstrap.servers": bootstrap,
             # A retry must neither double nor reorder what a till said.
             "enable.idempotence": True,
+            # With several requests under way librdkafka takes an earlier one for acknowledged
+            # once a later one is.  A partition that doesn't know this producer yet takes the
+            # later one alone, and so the earlier would be lost.
+            "max.in.flight.requests.per.connection": 1,
             "queue.buffering.max.messages": queue_max,
             "delivery.timeout.ms": int(DELIVERY_S * 1000),
             "linger.ms": 5,

@@ -120,7 +120,12 @@ def _send(
     chosen: Settings, topic: str, documents: Iterable[Document], write: Callable[[Document], bytes]
 ) -> None:
     producer = Producer(
-        {**chosen.client(), "enable.idempotence": True, "partitioner": "murmur2_random"},
+        {
+            **chosen.client(),
+            "enable.idempotence": True,
+            "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+            "partitioner": "murmur2_random",
+        },
         logger=silent,
     )
     failures: list[str] = []

@@ -80,6 +80,8 @@ class KafkaLog:
                 "linger.ms": 5,
                 "acks": "all",
                 "enable.idempotence": True,
+                # Else a record can be lost that librdkafka takes for taken: decisions/0007.
+                "max.in.flight.requests.per.connection": 1,
                 # Waits of 100 ms by default would be most of a transaction.
                 "retry.backoff.ms": 5,
                 "retry.backoff.max.ms": 100,

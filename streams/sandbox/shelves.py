@@ -44,6 +44,7 @@ class Shelves:
             {
                 **client,
                 "enable.idempotence": True,
+                "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 500_000,

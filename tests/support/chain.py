@@ -6,7 +6,8 @@ import threading
 import time
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -94,6 +95,7 @@ class Feed:
             {
                 **self._client,
                 "enable.idempotence": True,
+                "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
                 "linger.ms": 5,
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": int(SENT_IN * 1000),
@@ -127,25 +129,32 @@ class Feed:
         owed, at = 0.0, time.monotonic()
         while not self._ending.wait(0.01):
             if self._fatal:
-                # Whatever it still had is reported as failed.
-                self._producer.flush(1)
-                self._producer = self._connected()
-                self.given_up += 1
+                self._begin_anew()
             now = time.monotonic()
             owed, at = owed + (now - at) * self.rate, now
             for _ in range(int(owed)):
                 self._serial += 1
                 key = b"k%d" % self._dice.randrange(KEYS)
                 value = b"%d/%b" % (self._serial, self._padding)
-                try:
-                    self._producer.produce(SOURCE, value, key, on_delivery=self._delivered)
-                except KafkaException as error:
-                    self._failed(error.args[0])
-                    if not self._fatal:
-                        raise
-                    break
+                told = {"on_delivery": self._delivered}
+                self._try(partial(self._producer.produce, SOURCE, value, key, **told))
             owed -= int(owed)
-            self._producer.poll(0)
+            self._try(lambda: self._producer.poll(0))
+
+    def _begin_anew(self) -> None:
+        """Go on with another producer; whatever this one still had is reported as failed."""
+        self._try(lambda: self._producer.flush(1))
+        self._producer = self._connected()
+        self.given_up += 1
+
+    def _try(self, work: Callable[[], object]) -> None:
+        """Do something that librdkafka refuses once it gives the producer up."""
+        try:
+            work()
+        except KafkaException as error:
+            self._failed(error.args[0])
+            if not self._fatal:
+                raise
 
     def _delivered(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
