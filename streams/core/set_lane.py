@@ -339,7 +339,11 @@ class SetLane:
         if not taken:
             return line.most(part.into[at], entry.start.running, entry.start.off)
         best = max([0, *[off for _, off, _ in self._free_effects(at, taken)]]) + share
-        return line.most(part.out[at], entry.start.running - best, entry.start.off + best)
+        worth = line.most(part.out[at], entry.start.running - best, entry.start.off + best)
+        if share or entry.start.off or line.keep[0] <= line.keep[1]:
+            return worth
+        # Its pieces in sets bear nothing, and undiscounted it may be worth more.
+        return max(worth, line.most(part.out[at], entry.start.running, 0))
 
     def _free_effects(
         self, at: int, taken: Collection[int]

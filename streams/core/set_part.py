@@ -220,6 +220,8 @@ class SetPart:
     def forgone(self, at: int, running: int) -> int:
         """Give the least that a piece of a line at *running* takes by effects beside sets."""
         line = self.lines[at]
+        if line.keep[0] > line.keep[1]:
+            return 0  # It may be worth most undiscounted, as it then is beside a set as well.
         best = 0
         for step in line.steps[self.into[at] : self.out[at]]:
             best = max([0, *[off_of(e, running, line.floor) for e in step.plain]])
@@ -328,6 +330,8 @@ class SetPart:
             for effect in self.partial[at][left]:
                 best = max(best, off_of(effect, running, 0) + ROUNDED)
             worth = line.most(out, start.running - best, start.off + best)
+            # Its other pieces need not take an effect: undiscounted they may be worth more.
+            worth = max(worth, line.most(out, start.running, start.off))
             found.append((bare - worth) // (count - left))
         return min(found)
 
