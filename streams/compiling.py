@@ -36,6 +36,7 @@ MODULES = (
     "joining",
     "laying",
     "line_ways",
+    "numbering",
     "optimum",
     "packing",
     "part",

@@ -19,13 +19,13 @@ from streams.core.combination import Claim, Offer, Unit
 from streams.core.discounting import discount_lane, discounted
 from streams.core.joining import Joining, Option
 from streams.core.line_ways import DEEP, LineWays, Start
+from streams.core.numbering import first_of, tidied
 from streams.core.part import Outcome
 from streams.core.set_gains import SetGains
 from streams.core.set_part import ANY, ROUNDED, Entries, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
 from streams.core.task import Budget, Merit, Position, Solution, Task
-from streams.core.written import TIES_MOST, comes_before, tidied
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
@@ -36,7 +36,6 @@ GUESS = 256  # Minor units below the best that are looked for at first.
 UNITS_SETTLED = 4  # Units a node of a combination of which it is only seen what limits leave.
 PAIRS_A_NODE = 3  # Lines times offers of a component, to set it up.
 ENTRIES_A_NODE = 4  # Ways of lines into the lane of the sets, to take them together.
-TIDYING = 6  # To exchange equal pieces of one.
 SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
 
@@ -191,8 +190,6 @@ class Assembly:
             self.must = next(at for at, o in enumerate(task.offers) if o.id == task.must)
         if known is not None:
             self._raise(known[0])
-        self.ties = 0
-        self.tidy = False  # Whether the best has been tidied.
         self.weighed: set[frozenset[object]] = set()
         self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
@@ -703,17 +700,11 @@ class Assembly:
             return
         at = Position(running, 0, 0, frozenset(), frozenset(), discount, claims)
         found = Solution(merit, claims, accrual, at)
-        if self.best is not None and merit == self.best.merit and self.ties < TIES_MOST:
-            self.ties += 1
-            self.count(TIDYING)
-            found = tidied(task, found)
-            if not self.tidy:
-                self.best = tidied(task, self.best)
-            self.tidy = True
-        if self.best is None or comes_before(found, self.best, task.units):
-            self.tidy = self.tidy and self.best is not None and merit == self.best.merit
-            self.best = found
-            self._raise(merit[0])
+        if self.best is not None and merit == self.best.merit:
+            self.best = first_of(task, self.best, found, self.count)
+            return
+        self.best = found
+        self._raise(merit[0])
 
 
 def _less(part: SetPart, at: int, ends: Sequence[tuple[Start, int]]) -> Entries:

@@ -21,8 +21,8 @@ from streams.core.combination import Claim, Unit
 from streams.core.depth import allow_depth
 from streams.core.discounting import claimed, discount_lane, over_units
 from streams.core.laying import Layings, by_number, layings, told_apart
+from streams.core.numbering import first_of, tidied
 from streams.core.task import Budget, Claims, Position, Solution, Task
-from streams.core.written import TIES_MOST, comes_before, tidied
 
 UNITS_A_NODE = 16
 LANE_NODES = 3  # Entering a lane weighs every line.
@@ -40,7 +40,6 @@ class Search:
         self.scale = task.scale
         self.best: Solution | None = None
         self.floor_worth = -1  # Scaled objective of the best, rounded up.
-        self.ties = 0
         self.spent = False
         # A node of a long basket is more work: it counts for as many.
         self.weight = 1 + len(task.units) // UNITS_A_NODE
@@ -158,13 +157,11 @@ class Search:
         if self.best is not None and merit < self.best.merit:
             return
         found = Solution(merit, at.claims, accrual, at)
-        if self.best is not None and merit == self.best.merit and self.ties < TIES_MOST:
-            self.ties += 1
-            found = tidied(self.task, found)
-            self.best = tidied(self.task, self.best)
-        if self.best is None or comes_before(found, self.best, self.task.units):
-            self.best = found
-            self.floor_worth = -(-merit[0].numerator * self.scale // merit[0].denominator)
+        if self.best is not None and merit == self.best.merit:
+            self.best = first_of(self.task, self.best, found, self.budget.take)
+            return
+        self.best = found
+        self.floor_worth = -(-merit[0].numerator * self.scale // merit[0].denominator)
 
 
 class _Lane:

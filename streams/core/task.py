@@ -26,12 +26,18 @@ class Position(Struct, frozen=True):
 
 
 class Solution(Struct, frozen=True):
-    """The best found for one component and order."""
+    """
+    The best found for one component and order.
+
+    Attributes:
+        tidy: Whether its pieces have the numbers by which it is written smallest.
+    """
 
     merit: Merit
     claims: tuple[Claim, ...]
     accrual: Choice
     end: Position
+    tidy: bool = False
 
 
 Accrue = Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]
