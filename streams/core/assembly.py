@@ -15,8 +15,8 @@ from typing import final
 
 from msgspec.structs import replace
 
-from streams.core.combination import Claim, Offer, Unit
-from streams.core.discounting import discount_lane, discounted
+from streams.core.combination import Claim, Offer
+from streams.core.discounting import discount_lane
 from streams.core.joining import Joining, Option
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.numbering import first_of, tidied
@@ -191,7 +191,6 @@ class Assembly:
         if known is not None:
             self._raise(known[0])
         self.weighed: set[frozenset[object]] = set()
-        self.discounts: dict[object, dict[int, int]] = {}
         self.spent = False
         # To weigh a combination is as much work as so many other nodes.
         self.weight = 1 + len(task.units)
@@ -641,23 +640,13 @@ class Assembly:
                 continue
             if self.doubtful and self._misses(claims[lane], running):
                 return
-            result = discount_lane(claims[lane], task.units, running, None, self._discounted)
+            result = discount_lane(claims[lane], task.units, running, None)
             if result is None:
                 return
             running = tuple([r - off for r, off in zip(running, result.off, strict=True)])
             discount += sum(result.totals.values())
         everything = tuple([claim for lane in self.kind.lanes for claim in claims[lane]])
         self._account(everything, running, discount)
-
-    def _discounted(
-        self, claim: Claim, units: Sequence[Unit], running: Sequence[int], lists: Sequence[int]
-    ) -> dict[int, int]:
-        """Give what `discounted` gives: most claims stand in many combinations."""
-        key = claim.offer.id, claim.units, claim.group, tuple([running[u] for u in claim.units])
-        known = self.discounts.get(key)
-        if known is None:
-            known = self.discounts[key] = discounted(claim, units, running, lists)
-        return known
 
     def _misses(self, claims: Sequence[Claim], running: Sequence[int]) -> bool:
         """Tell whether a threshold is missed by what runs when its lane begins."""

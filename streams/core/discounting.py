@@ -5,7 +5,7 @@ claim apart, the campaign's limits, the receipt's cap, and then the subtraction.
 search and the reference in the tests share it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from streams.core.allocation import half_up, spread
 from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Claim, LaneResult, Offer, Unit
@@ -57,16 +57,11 @@ def discounted(
     return over_units(off, {unit: running[unit] - units[unit].floor for unit in bearing}, units)
 
 
-# What a claim takes before cuts, by unit, as `discounted` gives it.
-Discounted = Callable[[Claim, Sequence[Unit], Sequence[int], Sequence[int]], dict[int, int]]
-
-
 def discount_lane(
     claims: Iterable[Claim],
     units: Sequence[Unit],
     running: Sequence[int],
     left: int | None,
-    by_unit: Discounted = discounted,
 ) -> LaneResult | None:
     """
     Evaluate the claims of one lane on the running amounts at its entry.
@@ -76,7 +71,6 @@ def discount_lane(
         units: Of the receipt.
         running: By unit.
         left: What the receipt's cap leaves; None is without cap.
-        by_unit: `discounted`, or something that remembers what it gave.
 
     Returns:
         None where a claim gives 0 before cuts, or a campaign after them.
@@ -85,7 +79,7 @@ def discount_lane(
     parts: dict[str, dict[int, int]] = {}
     offers: dict[str, Offer] = {}
     for claim in claims:
-        shares = by_unit(claim, units, running, lists)
+        shares = discounted(claim, units, running, lists)
         if not shares:
             return None
         parts.setdefault(claim.offer.id, {}).update(shares)
