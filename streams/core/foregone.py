@@ -41,14 +41,19 @@ def most_off(offer: Offer, units: Sequence[Unit], own: Sequence[int]) -> int:
     room = whole - sum(units[u].floor for u in own)
     quantity = sum(units[u].quantity for u in own)
     if offer.kind == "percent" or (offer.kind == "set" and offer.reward == "percent"):
-        if offer.kind == "set" and (offer.by_list or room != whole):
-            return room  # The whole set's discount may be borne here.
+        if offer.kind == "set" and (offer.by_list or _has_floor(offer, units)):
+            return room  # Others may have no room, so that a whole set's discount is borne here.
         return min(room, -(-whole * offer.figure // WHOLE_BP) + 2 * len(own))
     if offer.kind == "amount":
         return min(room, offer.figure * quantity // UNIT_QUANTITY + 1)
     if offer.kind == "price":
         return max(0, min(room, whole - offer.figure * quantity // UNIT_QUANTITY + 1))
     return room
+
+
+def _has_floor(offer: Offer, units: Sequence[Unit]) -> bool:
+    """Tell whether discounts have to leave something of a line that *offer* can claim."""
+    return any(unit.floor for unit in units if unit.line in offer.lines)
 
 
 def may_vanish(problem: Problem, seed: Seed) -> bool:

@@ -164,8 +164,12 @@ def doubled(seed):
 
 
 def same(seed, draw=instance):
+    """Quote the basket of a seed both ways."""
+    alike(*draw(seed), seed=seed)
+
+
+def alike(programme, campaigns, lines, codes, lefts, *, seed=None):
     """Quote both ways, and compare all that combinations decide."""
-    programme, campaigns, lines, codes, lefts = draw(seed)
     wanted = naive_quote.quote(programme, campaigns, lines, codes=codes, lefts=lefts)
     basket = {"time": "2026-03-02T12:00Z", "lines": lines, "codes": {code: code for code in codes}}
     member = {
@@ -213,6 +217,23 @@ def test_sets_that_are_laid_alike_give_what_the_one_that_ties_prefer_gives():
     with_sets = [seed for seed in range(300) if any("set" in e["gives"] for e in instance(seed)[1])]
     for seed in with_sets[:60]:
         same(seed, doubled)
+
+
+def test_a_limit_binds_where_other_lines_of_a_set_have_no_room():
+    """All of the set's discount is borne by the second line, and is more than is left."""
+    programme = {
+        "programme": "p", "version": 1, "zone": "UTC",
+        "points": {"bonus": {"unit": 1, "value": 1}},
+        "discount_lanes": ["a"], "points_lanes": ["base", "more"],
+    }  # fmt: skip
+    half = {"set": [{"take": 4}], "reward": {"percent": 5_000, "of": "all"}}
+    campaign = {"campaign": "c0", "version": 1, "lane": "a", "gives": half}
+    lines = [
+        {"line": 1, "sku": "s0", "quantity": 3_000, "price": 5, "min_price": 50, "attributes": {}},
+        {"line": 2, "sku": "s1", "quantity": 1_000, "price": 10, "attributes": {}},
+    ]
+
+    alike(programme, [campaign], lines, [], {"c0": 8})
 
 
 @pytest.mark.soak
