@@ -155,9 +155,11 @@ class Proxy:
             return
         try:
             onward, back = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except (OSError, asyncio.CancelledError) as error:
             writer.transport.abort()
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         connection = Connection((writer, back))
         self._connections.add(connection)
         try:
