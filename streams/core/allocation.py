@@ -43,11 +43,13 @@ def spread(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     if total < 0 or whole == 0 or min(weights) < 0:
         raise ValueError(f"cannot spread {total} over {list(weights)}")
 
-    shares = [total * weight // whole for weight in weights]
+    parts = [total * weight for weight in weights]
+    shares = [part // whole for part in parts]
     left = total - sum(shares)
     if left:
         # A unit left has a remainder above 0 to go to, so a zero weight never gets one.
-        by_remainder = sorted(range(len(shares)), key=lambda each: -(total * weights[each] % whole))
-        for each in by_remainder[:left]:
+        remainders = [part % whole for part in parts]
+        # Sorting keeps equal ones in their order, also when it is the greatest first.
+        for each in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
             shares[each] += 1
     return tuple(shares)
