@@ -57,6 +57,8 @@ def with_return(
 
 def by_day(account: Account, policy: LedgerPolicy) -> Account:
     """Merge the sales of each past day and origin, once enough of them are long past."""
+    if len(account.qualifying) < MERGED_AT_LEAST:
+        return account
     oldest = (account.mark or 0) - APART_TIMES * policy.max_late_days * DAY_MS
     past = [each for each in account.qualifying if each.receipt and each.sold_at < oldest]
     if len(past) < MERGED_AT_LEAST:

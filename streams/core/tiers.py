@@ -3,10 +3,15 @@
 Demotion is the function falling; past earnings are never rated again.
 """
 
+from datetime import date
+from functools import lru_cache
+
 from streams.core.account import Account
 from streams.core.calendar import local_date, midnight, months_on
 from streams.core.policy import LedgerPolicy, TierPolicy
 from streams.core.receipt import EpochMs, Money
+
+EARLIEST: EpochMs = 0  # Documents carry no instant before 1970.
 
 
 def tier_at(
@@ -48,9 +53,14 @@ def _qualifying_net(
         this = counting + _net_within(account, this_year, at, tier)
         last = _net_within(account, last_year, at, tier, before=this_year)
         return max(this, last)
-    # The window holds the local dates after the same date *window* months ago.
-    first = months_on(today, -tier.window).toordinal() + 1
-    return counting + _net_within(account, midnight(today.fromordinal(first), zone), at, tier)
+    return counting + _net_within(account, _window_start(today, tier.window, zone), at, tier)
+
+
+@lru_cache(maxsize=4_096)
+def _window_start(today: date, months: int, zone: str) -> EpochMs:
+    """Give the start of the window of *months*: it holds the dates after the same date then."""
+    first = months_on(today, -months).toordinal() + 1
+    return midnight(date.fromordinal(first), zone)
 
 
 def _net_within(
@@ -61,14 +71,13 @@ def _net_within(
     before: EpochMs | None = None,
 ) -> Money:
     """Sum sales of [start, at] (below *before*), less what came back by *at*."""
+    first = EARLIEST if start is None else start
+    last = at if before is None else min(at, before - 1)
     net = 0
     withdraw = tier.on_return == "withdraw"
     for sale in account.qualifying:
-        if sale.sold_at > at or (start is not None and sale.sold_at < start):
-            continue
-        if before is not None and sale.sold_at >= before:
-            continue
-        net += sale.net
-        if withdraw and sale.returns:
-            net -= sum(each.net for each in sale.returns if each.at <= at)
+        if first <= sale.sold_at <= last:
+            net += sale.net
+            if sale.returns and withdraw:
+                net -= sum(each.net for each in sale.returns if each.at <= at)
     return net
