@@ -19,6 +19,8 @@ from streams.core.postings import SIDES, Entry, chained
 from streams.core.purse import OpenPurse, Purse, SpendingKey
 from streams.core.receipt import EpochMs, Points
 
+ISSUED = ("issued", "lot")
+
 
 class Note(Struct, frozen=True):
     """Something to tell that moves no points: an event's kind and what it is about."""
@@ -148,8 +150,9 @@ class Book:
     def credit(self, lot: Lot, kind: str) -> None:
         """Add a new lot, which pays debt at once, even while pending or held."""
         self.lots[lot.id] = lot
-        self.post(kind, lot.credited, lot, sides=("issued", "lot"))
-        self.pay_debt(lot, self.at)
+        self.post(kind, lot.credited, lot, sides=ISSUED)
+        if self.debts:
+            self.pay_debt(lot, self.at)
 
     def pay_debt(self, lot: Lot, at: EpochMs) -> Lot:
         """
@@ -191,6 +194,8 @@ class Book:
             if lots is None
             else [lot for lot in lots if lot.remaining and end_of(lot) <= mark]
         )
+        if not ended:
+            return
         for end, lot_id in sorted((end_of(lot), lot.id) for lot in ended):
             self.end(self.lots[lot_id], "expiry", end)
 

@@ -19,6 +19,9 @@ from streams.core.receipt import EpochMs, Points
 _id_of = attrgetter("id")
 ACTIVE, PENDING, HELD = range(3)
 SpendingKey = tuple[int, EpochMs, str]
+# Sorting looks at every lot, and does it faster than searching a place for each new one
+# where a purse has fewer.
+SORTED_MOST = 50
 
 
 class _Reading(Struct, frozen=True):
@@ -88,18 +91,22 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
         """Make the purse in which by *at* lots have *changed* and *fresh* ones have come."""
         if not changed and not fresh:
             return self
-        lots = list(self)
+        lots, olds = list(self), []
         for lot in changed.values():
-            lots[bisect_left(lots, lot.id, key=_id_of)] = lot
-        for lot in fresh.values():
-            insort(lots, lot, key=_id_of)
+            place = bisect_left(lots, lot.id, key=_id_of)
+            olds.append(lots[place])
+            lots[place] = lot
+        if len(lots) < SORTED_MOST:
+            lots += fresh.values()
+            lots.sort(key=_id_of)
+        else:
+            for lot in fresh.values():
+                insort(lots, lot, key=_id_of)
         made = Purse(lots)
         news = [*changed.values(), *fresh.values()]
-        olds = [lot for lot in map(self.find, changed) if lot is not None]
         soonest = self._soonest
         if soonest is not None and not any(end_of(lot) <= soonest for lot in olds):
-            ends = (end_of(lot) for lot in news if lot.remaining)
-            made._soonest = min(soonest, *ends, FOREVER)
+            made._soonest = min(soonest, _first_end(news))
         known = self._reading
         if known is not None and known.at <= at < known.until:
             # Read at the new instant, or what begins right now would seem to lie ahead.
@@ -117,7 +124,10 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
     ) -> tuple[Sequence[str], list[SpendingKey]]:
         ranks = spending_order(classes)
         keys = keys.copy()
-        for lot in (*changed.values(), *fresh.values()):
+        for lot in fresh.values():
+            if lot.remaining or lot.expired:
+                insort(keys, spending_key(lot, ranks))
+        for lot in changed.values():
             key = spending_key(lot, ranks)
             place = bisect_left(keys, key)
             listed = place < len(keys) and keys[place] == key
@@ -127,15 +137,6 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
             elif listed and not gives:
                 del keys[place]
         return classes, keys
-
-
-def _state(lot: Lot, at: EpochMs) -> int | None:
-    """Tell what the points of *lot* are at *at*: active, pending, held, or None."""
-    if not lot.remaining or end_of(lot) <= at:
-        return None
-    if lot.held:
-        return HELD
-    return PENDING if lot.active_from > at else ACTIVE
 
 
 def _first_end(lots: Iterable[Lot]) -> EpochMs:
@@ -179,23 +180,15 @@ def _read(lots: Iterable[Lot], at: EpochMs) -> _Reading:
 
 def _moved(known: _Reading, olds: Iterable[Lot], news: Iterable[Lot]) -> _Reading:
     """Take *olds* out of a reading and put *news* into it."""
-    at, until = known.at, known.until
-    sums = {currency: list(points) for currency, points in known.sums.items()}
-    for lot in olds:
-        state = _state(lot, at)
-        if state is not None:
-            sums[lot.currency][state] -= lot.remaining
-    for lot in news:
-        own = sums.get(lot.currency)
-        if own is None:
-            own = sums[lot.currency] = [0, 0, 0]
-        state = _state(lot, at)
-        if state is not None:
-            own[state] += lot.remaining
-            until = min(until, end_of(lot))
-            if state == PENDING:
-                until = min(until, lot.active_from)
-    return _Reading(at, until, {name: (own[0], own[1], own[2]) for name, own in sums.items()})
+    gone, come = _read(olds, known.at), _read(news, known.at)
+    sums = dict(known.sums)
+    for currency, points in gone.sums.items():
+        before = sums[currency]
+        sums[currency] = (before[0] - points[0], before[1] - points[1], before[2] - points[2])
+    for currency, points in come.sums.items():
+        before = sums.get(currency, (0, 0, 0))
+        sums[currency] = (before[0] + points[0], before[1] + points[1], before[2] + points[2])
+    return _Reading(known.at, min(known.until, come.until), sums)
 
 
 class OpenPurse:
@@ -258,6 +251,8 @@ class OpenPurse:
 
     def ended(self, mark: EpochMs) -> list[Lot]:
         """List the lots with points that have ended by *mark*, as they stand."""
+        if not self._changed and not self.fresh and not self._gone:
+            return self.before.ended(mark)
         touched = {**self._changed, **self.fresh}
         found = [lot for lot in touched.values() if lot.remaining and end_of(lot) <= mark]
         return found + [
