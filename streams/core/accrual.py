@@ -108,7 +108,7 @@ class Accrual(Struct, frozen=True):
             that were claimed and got 0 are present.
         birthday_key: The birthday's year, when the rule counts per birthday.
         weights: What *shares* were spread by, by line number, so that a cut to the budget
-            is spread alike; empty where it is the shares themselves.
+            is spread alike; empty where it is the shares themselves, or there is no budget.
         quoted: Whether a quote that was honoured promised it: limits and budgets count it
             and don't cut it.
         short: What a budget that leaves less pays; None: as the policy says.

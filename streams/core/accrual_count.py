@@ -9,6 +9,9 @@ from fractions import Fraction
 from streams.core.accrual_claims import Claims, Earner
 from streams.core.allocation import half_up, spread
 
+# An earner, its points, its lines, their shares of the points, and what these were spread by.
+Awarded = tuple[Earner, int, tuple[int, ...], tuple[int, ...], list[int]]
+
 
 def counted(claims: Claims, bases: Sequence[int]) -> Fraction | None:
     """
@@ -72,29 +75,35 @@ def award(claims: Claims, bases: Sequence[int]) -> tuple[tuple[Earner, int, tupl
 
 def awarded(
     claims: Sequence[tuple[Earner, int | None, tuple[int, ...]]], bases: Sequence[int]
-) -> list[tuple[Earner, int, tuple[int, ...], tuple[int, ...], list[int]]]:
+) -> list[Awarded]:
     """
     Give for each claim, in their order, its earner, points, lines, shares and their weights.
 
     A claim is a campaign, what its counters leave, and its lines; see `award`.
     """
+    if all(claim[0].kind != "times" for claim in claims):
+        return [_paid(claim, [bases[line] for line in claim[2]]) for claim in claims]
     basic: dict[tuple[str, int], int] = {}
     first = [at for at, claim in enumerate(claims) if claim[0].lane == 0]
     rest = [at for at, claim in enumerate(claims) if claim[0].lane != 0]
     awards = {}
     for at in (*first, *rest):
-        earner, left, lines = claims[at]
+        earner, _, lines = claims[at]
         if earner.kind == "times":
             weights = [basic.get((earner.currency, line), 0) for line in lines]
         else:
             weights = [bases[line] for line in lines]
-        points = _awarded(earner, left, sum(weights))
-        shares = spread(points, weights)
-        awards[at] = (earner, points, lines, shares, weights)
+        paid = awards[at] = _paid(claims[at], weights)
         if earner.lane == 0:
-            for line, share in zip(lines, shares, strict=True):
+            for line, share in zip(lines, paid[3], strict=True):
                 basic[earner.currency, line] = share
     return [awards[at] for at in range(len(claims))]
+
+
+def _paid(claim: tuple[Earner, int | None, tuple[int, ...]], weights: list[int]) -> Awarded:
+    earner, left, lines = claim
+    points = _awarded(earner, left, sum(weights))
+    return earner, points, lines, spread(points, weights), weights
 
 
 def _awarded(earner: Earner, left: int | None, base: int) -> int:

@@ -39,14 +39,14 @@ def line_nets(lines: Sequence[SettledLine], *, gift_earns: bool) -> list[LineNet
     """See sold *lines* as accrual does."""
     return [
         LineNet(
-            n=sold.n,
-            sku=sold.sku,
-            qty=sold.qty,
-            net=sold.net + sold.gift if gift_earns else sold.net,
-            list=sold.list,
-            amount=sold.amount,
-            discounted=sold.amount < sold.list,
-            campaigns=sold.campaigns,
+            sold.n,
+            sold.sku,
+            sold.qty,
+            sold.net + sold.gift if gift_earns else sold.net,
+            sold.list,
+            sold.amount,
+            sold.amount < sold.list,
+            sold.campaigns,
         )
         for sold in lines
     ]
@@ -98,6 +98,8 @@ def credit(
 
 def _note(book: Book, award: Award, room: Room) -> None:
     """Note a birthday that was paid, and limits of which nothing is left now."""
+    if not award.limits:
+        return
     if any(each.per == "birthday" for each in award.limits) and award.birthday_key is not None:
         book.notes.append(Note("birthday", str(award.birthday_key), award.currency, award.points))
     own = [each for each in award.limits if each.per != "birthday"]

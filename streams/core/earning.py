@@ -6,7 +6,6 @@ chooses the claims, and what it awards becomes one `Accrual` a campaign.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from math import lcm
 from typing import Any
 
@@ -129,8 +128,7 @@ class _Sale:
 
     def accruals(self, matches: Sequence[Match]) -> tuple[Accrual, ...]:
         """Choose among *matches*, and pay."""
-        if any(line.campaigns for line in self.lines):
-            matches = _beside_discounts(self.earning.index, self.at, self.lines, matches)
+        matches = _beside_discounts(self.earning.index, self.at, self.lines, matches)
         campaigns = {match.campaign.campaign: match.campaign for match in matches}
         offers = self._offers(matches)
         claims, crossed = plain_claims(offers, self.bases)
@@ -138,22 +136,13 @@ class _Sale:
         if crossed:
             claimed += self._weighed(crossed, campaigns)
             claimed.sort(key=lambda claim: (claim[0].lane, claim[0].id))
-        numbers = [line.n for line in self.lines]
-        found = []
-        for earner, points, own, shares, weights in awarded(claimed, self.bases):
-            if points > 0:
-                campaign = campaigns[earner.id]
-                ns = [numbers[place] for place in own]
-                found.append(
-                    _accrual(
-                        campaign,
-                        points,
-                        tuple(zip(ns, shares, strict=True)),
-                        tuple(zip(ns, weights, strict=True)),
-                        self._birthday_key(campaign),
-                    )
-                )
-        return tuple(found)
+        return tuple(
+            [
+                self._accrual(campaigns[earner.id], points, own, shares, weights)
+                for earner, points, own, shares, weights in awarded(claimed, self.bases)
+                if points > 0
+            ]
+        )
 
     def _offers(self, matches: Sequence[Match]) -> list[Offer]:
         """Keep the campaigns whose thresholds and counters allow them."""
@@ -190,6 +179,34 @@ class _Sale:
             with_foes(earners, campaigns), self.bases, nodes=self.earning.programme.nodes
         )
         return [(earner, earner.left, lines) for earner, lines in choice.claims]
+
+    def _accrual(
+        self,
+        campaign: Campaign,
+        points: Points,
+        own: Sequence[int],
+        shares: Sequence[Points],
+        weights: Sequence[int],
+    ) -> Accrual:
+        key = self._birthday_key(campaign)
+        budget = None if campaign.limits.campaign_amount is None else campaign.campaign
+        return Accrual(
+            campaign.campaign,
+            campaign.version,
+            points,
+            campaign.currency,
+            self._by_line(own, shares),
+            campaign.lot,
+            member_limits(campaign, key),
+            budget,
+            key,
+            () if budget is None else self._by_line(own, weights),
+            "nothing" if campaign.when_short == "skip" else "partial",
+        )
+
+    def _by_line(self, own: Sequence[int], figures: Sequence[int]) -> ByLine:
+        lines = self.lines
+        return tuple([(lines[place].n, each) for place, each in zip(own, figures, strict=True)])
 
     def _birthday_key(self, campaign: Campaign) -> int | None:
         if self.facts.born is None:
@@ -338,8 +355,11 @@ def _beside_discounts(
     index: CampaignIndex, at: EpochMs, lines: Sequence[LineNet], matches: Sequence[Match]
 ) -> Sequence[Match]:
     """Leave out what can't apply beside the discounts that the till printed."""
-    printed = {name for line in lines for name in line.campaigns}
-    discounts = [each for each in map(partial(index.version, at=at), sorted(printed)) if each]
+    printed: set[str] = set()
+    for line in lines:
+        printed.update(line.campaigns)
+    served = [index.version(name, at) for name in sorted(printed)]
+    discounts = [each for each in served if each is not None]
     if not discounts:
         return matches
     return [
@@ -361,24 +381,6 @@ def member_limits(campaign: Campaign, birthday_key: int | None = None) -> tuple[
             each.per, each.uses, each.amount, key=birthday_key if each.per == "birthday" else None
         )
         for each in campaign.limits.member
-    )
-
-
-def _accrual(
-    campaign: Campaign, points: int, shares: ByLine, weights: ByLine, key: int | None
-) -> Accrual:
-    return Accrual(
-        campaign.campaign,
-        campaign.version,
-        points,
-        campaign.currency,
-        shares,
-        campaign.lot,
-        member_limits(campaign, key),
-        None if campaign.limits.campaign_amount is None else campaign.campaign,
-        key,
-        weights,
-        "nothing" if campaign.when_short == "skip" else "partial",
     )
 
 

@@ -525,7 +525,10 @@ class CampaignIndex:
 
     def version(self, name: str, at: EpochMs) -> Campaign | None:
         """Find the version of the campaign *name* that serves *at*, running or not."""
-        serving = self._versions.get(name, 0) & self._times.serving(at)
+        known = self._versions.get(name)
+        if known is None:
+            return None
+        serving = known & self._times.serving(at)
         return self.campaigns[serving.bit_length() - 1] if serving else None
 
     def presented(self, codes: Iterable[str], at: EpochMs) -> dict[str, str]:
