@@ -19,13 +19,15 @@ def balances(account: Account) -> tuple[Balance, ...]:
         sums.setdefault(debt.currency, (0, 0, 0))
     usable = account.status == "open"
     return tuple(
-        Balance(
-            currency,
-            active,
-            pending,
-            held,
-            owed.get(currency, 0),
-            max(0, active - owed.get(currency, 0)) if usable else 0,
-        )
-        for currency, (active, pending, held) in sorted(sums.items())
+        [
+            Balance(
+                currency,
+                active,
+                pending,
+                held,
+                owed.get(currency, 0),
+                max(0, active - owed.get(currency, 0)) if usable else 0,
+            )
+            for currency, (active, pending, held) in sorted(sums.items())
+        ]
     )

@@ -24,9 +24,8 @@ def no_limits(_name: str, _facts: Facts, _at: EpochMs) -> tuple[Limit, ...]:
 
 def count_discounts(book: Book, receipt: Receipt, facts: Facts, limits_of: LimitsOf) -> None:
     """Count what the till has taken off: a use a campaign, and the amounts as printed."""
-    for name, amount in sorted(
-        _printed(each for line in receipt.sales for each in line.discounts).items()
-    ):
+    printed = _printed([each for line in receipt.sales for each in line.discounts])
+    for name, amount in sorted(printed.items()):
         limits = limits_of(name, facts, receipt.sold_at)
         if limits:
             count(
@@ -53,7 +52,7 @@ def taken_of_budgets(
 ) -> tuple[tuple[str, Money], ...]:
     """Give what printed *discounts* took of budgets, as printed, in order of campaign."""
     printed = _printed(discounts)
-    return tuple((name, printed[name]) for name in sorted(printed) if has_budget(name, at))
+    return tuple([(name, printed[name]) for name in sorted(printed) if has_budget(name, at)])
 
 
 def given_back(

@@ -50,7 +50,7 @@ def remember(
         )
     recent, purchases = account.recent, account.purchases
     if lines:
-        net = sum(each.net + each.gift if policy.gift_earns else each.net for each in lines)
+        net = sum([each.net + each.gift if policy.gift_earns else each.net for each in lines])
         qualifying = with_sale(
             qualifying, receipt=receipt.id, sold_at=receipt.sold_at, net=net, origin=book.origin
         )
@@ -68,7 +68,7 @@ def _with_sale(
     """Add a sale; drop those that no return without a receipt can be of any more."""
     policy = book.policy
     oldest = book.mark - (policy.no_receipt_days + 2 * policy.max_late_days) * DAY_MS
-    kept = tuple(each for each in recent if each.sold_at >= oldest)
+    kept = [each for each in recent if each.sold_at >= oldest]
     return (*kept, RecentSale(receipt.sold_at, receipt.id))
 
 

@@ -62,7 +62,7 @@ def finish_receipt(
         sold_at=book.at,
         tier=tier,
         tier_after=tier_at(closed, book.mark, book.policy),
-        rules=tuple(RulePaid(each.rule, each.version, each.points) for each in awards),
+        rules=tuple([RulePaid(each.rule, each.version, each.points) for each in awards]),
         lines=lines,
         refund=refund,
         flags=tuple(book.flags),
@@ -87,8 +87,12 @@ def line_results(
         for n, share in award.shares:
             earned[n] = earned.get(n, 0) + share
     redeemed = {n: sum(each.points for each in drawn) for n, drawn in draws.items()}
-    back = {*clawed, *(n for n, points in reinstated.items() if points)}
+    touched = {*earned, *redeemed, *clawed, *(n for n, points in reinstated.items() if points)}
     return tuple(
-        LineResult(n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0))
-        for n in sorted({*earned, *redeemed, *back})
+        [
+            LineResult(
+                n, earned.get(n, 0), redeemed.get(n, 0), clawed.get(n, 0), reinstated.get(n, 0)
+            )
+            for n in sorted(touched)
+        ]
     )

@@ -166,6 +166,8 @@ def find(
         account: Whose returns without a receipt are looked for.
         policy: The programme's.
     """
+    if not receipt.returns and receipt.void_of is None:
+        return Returns()
     named = [line.of.receipt for line in receipt.returns if line.of is not None]
     if receipt.void_of is not None:
         named.append(receipt.void_of)

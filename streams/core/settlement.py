@@ -24,14 +24,14 @@ from streams.core.discounts import (
     no_limits,
     taken_of_budgets,
 )
-from streams.core.events import numbered, reviews
+from streams.core.events import reviews
 from streams.core.ids import result_id
 from streams.core.limits import rivals_of
 from streams.core.memory import remember
 from streams.core.outcome import finish_receipt, line_results
 from streams.core.policy import LedgerPolicy
 from streams.core.precedence import Precedence
-from streams.core.receipt import Points, Receipt
+from streams.core.receipt import Money, Points, Receipt
 from streams.core.redemption import Describe, attributes_of, redeem
 from streams.core.refusals import covered
 from streams.core.result import Refund, Result, deferred, refused, result_bytes
@@ -111,7 +111,8 @@ def settle_receipt(
         return Settlement(account, deferred(receipt.id))
     if found.code is not None:
         return _refuse(account, receipt, found.code, digest)
-    found = replace(found, flags=(*flags, *found.flags))
+    if flags:
+        found = replace(found, flags=(*flags, *found.flags))
     if account is None:
         return _settle_money(receipt, found, rulebook, originals=originals, digest=digest)
     book = Book(account, receipt.id, receipt.sold_at, policy, origin=origin, person=person)
@@ -148,7 +149,7 @@ def _settle_on(
     )
     own = _settled(receipt, digest, result, lines=lines, awards=awards, book=book)
     changed = _changed(receipt, found.pieces) | (precedence.changed if precedence else {})
-    records = (*(known[each] for each in changed), own)
+    records = (*[known[each] for each in changed], own)
     budgets = _budgets(book.budgets, lines, found.pieces, originals, policy)
     return Settlement(closed, result, records, budgets)
 
@@ -175,7 +176,7 @@ def _settle_money(
         refund=given.refund,
         flags=(*found.flags, *refused_lines),
     )
-    result = replace(result, events=numbered(reviews(result), result.result_id))
+    result = replace(result, events=reviews(result))
     own = _settled(receipt, digest, result, lines=lines, awards=(), book=None)
     records = (*(known[each] for each in _changed(receipt, found.pieces)), own)
     budgets = _budgets({}, lines, found.pieces, originals, rulebook.policy)
@@ -197,30 +198,29 @@ def sold_lines(
     receipt: Receipt, draws: Mapping[int, tuple[Draw, ...]], rulebook: Rulebook
 ) -> tuple[SettledLine, ...]:
     """Divide what was paid for each line into cash and gift card."""
-    paid = [line.amount - covered(line, rulebook.policy) for line in receipt.sales]
+    policy, sales = rulebook.policy, receipt.sales
+    paid = [line.amount - covered(line, policy) if line.redeem else line.amount for line in sales]
     gifts = spread(receipt.gift_card, paid) if receipt.gift_card else (0,) * len(paid)
-    return tuple(
-        SettledLine(
-            n=line.n,
-            sku=line.sku,
-            qty=line.qty,
-            list=line.amount if line.list is None else line.list,
-            amount=line.amount,
-            net=due - gift,
-            gift=gift,
-            draws=draws.get(line.n, ()),
-            campaigns=tuple(each.campaign for each in line.discounts),
-            budgets=taken_of_budgets(line.discounts, receipt.sold_at, rulebook.has_budget)
-            if line.discounts
-            else (),
-        )
-        for line, due, gift in zip(receipt.sales, paid, gifts, strict=True)
-    )
+    found = []
+    for line, due, gift in zip(sales, paid, gifts, strict=True):
+        campaigns: tuple[str, ...] = ()
+        budgets: tuple[tuple[str, Money], ...] = ()
+        if line.discounts:
+            campaigns = tuple([each.campaign for each in line.discounts])
+            budgets = taken_of_budgets(line.discounts, receipt.sold_at, rulebook.has_budget)
+        listed = line.amount if line.list is None else line.list
+        found.append(
+            SettledLine(
+                line.n, line.sku, line.qty, listed, line.amount, due - gift, gift,
+                draws.get(line.n, ()), 0, campaigns, budgets,
+            )
+        )  # fmt: skip
+    return tuple(found)
 
 
 def _changed(receipt: Receipt, pieces: tuple[Piece, ...]) -> dict[str, None]:
     """Name the originals whose records change, in the order of mention."""
-    changed = dict.fromkeys(piece.original for piece in pieces)
+    changed = dict.fromkeys([piece.original for piece in pieces])
     return changed if receipt.void_of is None else changed | {receipt.void_of: None}
 
 
@@ -239,7 +239,7 @@ def _budgets(
     if pieces and policy.budget_on_return == "release":
         for name, amount in given_back(pieces, originals).items():
             taken[name] = taken.get(name, 0) - amount
-    return tuple(sorted((name, points) for name, points in taken.items() if points))
+    return tuple(sorted([each for each in taken.items() if each[1]]))
 
 
 def _tier_basis(before: Account, after: Account, policy: LedgerPolicy) -> Account:
