@@ -19,9 +19,6 @@ from streams.core.receipt import EpochMs, Points
 _id_of = attrgetter("id")
 ACTIVE, PENDING, HELD = range(3)
 SpendingKey = tuple[int, EpochMs, str]
-# Sorting looks at every lot, and does it faster than searching a place for each new one
-# where a purse has fewer.
-SORTED_MOST = 50
 
 
 class _Reading(Struct, frozen=True):
@@ -35,6 +32,7 @@ class _Reading(Struct, frozen=True):
 class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs a place.
     """Lots in order of id."""
 
+    _ids: list[str] | None = None
     _reading: _Reading | None = None
     _soonest: EpochMs | None = None
     _order: tuple[Sequence[str], list[SpendingKey]] | None = None
@@ -46,10 +44,18 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
 
     def find(self, lot_id: str) -> Lot | None:
         """Give the lot of that id, or None."""
-        place = bisect_left(self, lot_id, key=_id_of)
-        if place < len(self) and self[place].id == lot_id:
+        ids = self.ids
+        place = bisect_left(ids, lot_id)
+        if place < len(ids) and ids[place] == lot_id:
             return self[place]
         return None
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, in order: a text is found among texts sooner than among lots."""
+        if self._ids is None:
+            self._ids = [lot.id for lot in self]
+        return self._ids
 
     @property
     def soonest(self) -> EpochMs:
@@ -91,18 +97,17 @@ class Purse(tuple[Lot, ...]):  # noqa: SLOT001 - What is worked out later needs 
         """Make the purse in which by *at* lots have *changed* and *fresh* ones have come."""
         if not changed and not fresh:
             return self
-        lots, olds = list(self), []
+        lots, ids, olds = list(self), self.ids.copy(), []
         for lot in changed.values():
-            place = bisect_left(lots, lot.id, key=_id_of)
+            place = bisect_left(ids, lot.id)
             olds.append(lots[place])
             lots[place] = lot
-        if len(lots) < SORTED_MOST:
-            lots += fresh.values()
-            lots.sort(key=_id_of)
-        else:
-            for lot in fresh.values():
-                insort(lots, lot, key=_id_of)
+        for lot in fresh.values():
+            place = bisect_left(ids, lot.id)
+            ids.insert(place, lot.id)
+            lots.insert(place, lot)
         made = Purse(lots)
+        made._ids = ids
         news = [*changed.values(), *fresh.values()]
         soonest = self._soonest
         if soonest is not None and not any(end_of(lot) <= soonest for lot in olds):
