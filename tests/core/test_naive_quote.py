@@ -215,7 +215,7 @@ def test_a_quote_is_the_best_of_all_by_the_words_of_the_specification(part):
 def test_sets_that_are_laid_alike_give_what_the_one_that_ties_prefer_gives():
     """And the explanation knows those that were left out for it."""
     with_sets = [seed for seed in range(300) if any("set" in e["gives"] for e in instance(seed)[1])]
-    for seed in with_sets[:60]:
+    for seed in with_sets[:40]:
         same(seed, doubled)
 
 

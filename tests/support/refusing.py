@@ -27,7 +27,8 @@ class Refusing:
         threading.Thread(target=self.accept, daemon=True).start()
 
     def close(self):
-        """Take no more clients."""
+        """Take no more clients, also where one is waited for."""
+        self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
 
     def await_first(self):
