@@ -123,14 +123,16 @@ class Proxy:
     async def _end(self) -> int:
         self._server.close()
         ended = await self._cut()
-        while self._tasks:
-            tasks = list(self._tasks)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        while True:
             # A socket that was reset is closed by the loop a little later, and one that had just
             # been accepted becomes a task only then.
             await asyncio.sleep(0.1)
+            tasks = list(self._tasks)
+            if not tasks:
+                break
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         return ended
 
     async def _cut(self) -> int:
