@@ -17,7 +17,7 @@ from typing import Any, Self
 from confluent_kafka import KafkaError, Producer
 
 from schemas.codec import Codec, committed
-from streams.topics import Names
+from streams.topics import SENDING, Names
 from streams.wire.envelopes import Message, command_bytes, route_bytes
 from streams.wire.headers import event_headers
 from streams.wire.messages import Tick
@@ -98,8 +98,7 @@ class Clock:
         self._failure: str | None = None
         # What goes wrong is raised; librdkafka would print it too.
         settings: dict[str, Any] = {
-            "enable.idempotence": True,
-            "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+            **SENDING,
             "linger.ms": 0,
             "log_level": 0,
         }

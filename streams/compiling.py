@@ -45,6 +45,7 @@ MODULES = (
     "set_part",
     "set_ways",
     "takers",
+    "thresholds",
     "written",
 )
 # Reads these arguments: the modules to compile, where they are.

@@ -27,6 +27,13 @@ NEWEST: dict[str, str] = {
 # Apart from the limit of the broker, and the codec's (schemas.codec.RECORD_BYTES_MAX):
 # a record that a till may send can be carried on in an envelope that is a little larger.
 MESSAGE_BYTES_MAX = 2_097_152
+# How everything is sent that is not part of a transaction.  One request at a time, because of
+# several librdkafka takes an earlier one for acknowledged once a later one is, and a partition
+# that doesn't know the producer yet takes the later one alone: the earlier would be lost.
+SENDING: dict[str, str | int | bool] = {
+    "enable.idempotence": True,
+    "max.in.flight.requests.per.connection": 1,
+}
 # What a till or a CRM may send; the broker refuses more at the producer.
 INPUT_BYTES_MAX = 1_048_588
 

@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from connectors.pos.documents import Document, check, fields
 from schemas.codec import Codec, committed
-from streams.topics import INPUT_BYTES_MAX, Names
+from streams.topics import INPUT_BYTES_MAX, SENDING, Names
 
 # Documents waiting to be sent.  Of the largest shop's receipts, a few hundred bytes
 # each, this is some ten megabytes; fewer would leave a fast replay waiting for answers.
@@ -68,12 +68,8 @@ class PosProducer:
         self._unserved = 0
         settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
-            # A retry must neither double nor reorder what a till said.
-            "enable.idempotence": True,
-            # With several requests under way librdkafka takes an earlier one for acknowledged
-            # once a later one is.  A partition that doesn't know this producer yet takes the
-            # later one alone, and so the earlier would be lost.
-            "max.in.flight.requests.per.connection": 1,
+            # A retry must neither double nor reorder what a till said, nor lose any of it.
+            **SENDING,
             "queue.buffering.max.messages": queue_max,
             "delivery.timeout.ms": int(DELIVERY_S * 1000),
             "linger.ms": 5,

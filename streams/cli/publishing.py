@@ -18,6 +18,7 @@ from streams.cli.errors import INFRASTRUCTURE, USAGE, VerbError
 from streams.documents import DocumentFileError, Problem
 from streams.reading.log import silent
 from streams.settings import Settings
+from streams.topics import SENDING
 from streams.wire.references import Document, key_of
 
 # A broker that takes a document at all takes it well within this.
@@ -122,8 +123,7 @@ def _send(
     producer = Producer(
         {
             **chosen.client(),
-            "enable.idempotence": True,
-            "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+            **SENDING,
             "partitioner": "murmur2_random",
         },
         logger=silent,

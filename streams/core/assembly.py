@@ -8,7 +8,7 @@ bound, and their combination is worth nearly that; what is between the two is ho
 worse another outcome of a part may be.  Few are, and those are put together.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import final
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from streams.core.combination import Claim, Offer
 from streams.core.discounting import discount_lane
-from streams.core.joining import Joining, Option
+from streams.core.joining import Joining
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.numbering import first_of, tidied
 from streams.core.part import Outcome
@@ -26,6 +26,7 @@ from streams.core.set_part import ANY, ROUNDED, Entries, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
 from streams.core.task import Budget, Merit, Position, Solution, Task
+from streams.core.thresholds import Thresholds
 
 FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
 DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
@@ -197,13 +198,11 @@ class Assembly:
         self.lines = self._lines()
         self.groups = self._groups()
         self.group_of = {
-            line.line: at
-            for at, group in enumerate(self.groups)
-            for line in (group.lines if isinstance(group, SetPart) else (group,))
+            line.line: at for at, group in enumerate(self.groups) for line in _lines(group)
         }
-        self.doubtful = tuple(
-            offer.id for offer in task.offers if offer.net is not None and not self._is_met(offer)
-        )
+        self.doubtful = [
+            at for at, o in enumerate(task.offers) if o.net is not None and not self._is_met(o)
+        ]
         self.fits = True
         self.block = None if kind.block < 0 else task.offers[kind.block]
         self.rest = task.fixed * FINE  # What does not depend on the parts.
@@ -228,7 +227,7 @@ class Assembly:
         task = self.task
         effects = [
             (at, offer, frozenset(offer.lines))
-            for at, offer in sorted(enumerate(task.offers), key=lambda each: _rank(each[1]))
+            for at, offer in sorted(enumerate(task.offers), key=lambda each: each[1].rank)
             if offer.kind not in ("set", "basket")
         ]
         by_depth = [[each for each in effects if each[1].lane == lane] for lane in self.kind.lanes]
@@ -335,22 +334,21 @@ class Assembly:
     def run(self) -> Solution | None:
         """Search all; None when nothing reaches what is known."""
         if self.doubtful and self.must < 0:
-            self._begin_without(self.doubtful)
+            self._begin_without_doubtful()
         if self.must < 0 or self.must == self.kind.block or self.must in self.kind.limited:
             self._search(-1)
         else:
             for forced, part in enumerate(self.groups):
-                lines = part.lines if isinstance(part, SetPart) else (part,)
-                if any(line.line in self.task.offers[self.must].lines for line in lines):
+                if any(line.line in self.task.offers[self.must].lines for line in _lines(part)):
                     self._search(forced)
         if self.best is not None and not self.spent:
             self.best = tidied(self.task, self.best)
         return self.best
 
-    def _begin_without(self, ids: Collection[str]) -> None:
+    def _begin_without_doubtful(self) -> None:
         """Begin with the best that leaves out campaigns whose thresholds may be missed."""
         task = self.task
-        kept = [at for at, offer in enumerate(task.offers) if offer.id not in ids]
+        kept = [at for at in range(len(task.offers)) if at not in self.doubtful]
         less = replace(
             task,
             offers=tuple([task.offers[at] for at in kept]),
@@ -428,7 +426,7 @@ class Assembly:
         total += sum(price * takers.limits[place] for place, price in takers.prices[0].items())
         gains = {own[0].line: own for own in takers.options}
         for at, group in enumerate(self.groups):
-            lines = group.lines if isinstance(group, SetPart) else (group,)
+            lines = _lines(group)
             ends = [takers.ends(line.line) for line in lines] if len(lines) > 1 else [None]
             if isinstance(group, SetPart) and None not in ends:
                 total += self._most_of_sets(at, group, [each for each in ends if each])
@@ -504,87 +502,24 @@ class Assembly:
 
     def _join(self, listed: Sequence[Sequence[Outcome]], starts: Mapping[int, Start]) -> None:
         """Weigh every choice of one outcome for each part that may be as good as the best."""
-        doubts: list[int] = []
+        seen: Sequence[int] = ()
         if prod([len(own) for own in listed]) >= DOUBTED:
-            doubts = [at for at, o in enumerate(self.task.offers) if o.id in self.doubtful]
-            self.count(sum([len(own) for own in listed]) * len(doubts))
-        Joining(
+            seen = self.doubtful
+            self.count(sum([len(own) for own in listed]) * len(seen))
+        thresholds = Thresholds(self.task, self.kind.lanes, seen, starts)
+        joining = Joining(
             [
-                [self._option(at, each, doubts, starts) for each in own]
-                for at, own in enumerate(listed)
+                [thresholds.option(each, _lines(group)) for each in own]
+                for group, own in zip(self.groups, listed, strict=True)
             ],
-            [self._need(place) for place in doubts],
+            thresholds.needs,
             self.scale,
             lambda: self.least - self.rest,
             self.count,
-            self._weigh_joined,
-        ).run()
-
-    def _weigh_joined(self, chosen: Sequence[Outcome]) -> None:
-        if self.count(1):
-            self.weigh(chosen)
-        else:
-            self.spent = True
-
-    def _need(self, place: int) -> int:
-        """Give the least that a campaign's threshold is met by."""
-        net = self.task.offers[place].net
-        assert net is not None
-        return net.bound + net.strict
-
-    def _option(
-        self, at: int, outcome: Outcome, doubts: Sequence[int], starts: Mapping[int, Start]
-    ) -> Option:
-        """See what thresholds count of the outcome of a part whose lines go on from *starts*."""
-        uses = 0
-        for number, place in enumerate(doubts):
-            offer = self.task.offers[place]
-            if any(own == place for own, _ in outcome.effects) or any(
-                claim.offer is offer for claim in outcome.sets
-            ):
-                uses |= 1 << number
-        return Option(outcome, [self._counted(at, outcome, own, starts) for own in doubts], uses)
-
-    def _counted(self, at: int, outcome: Outcome, place: int, starts: Mapping[int, Start]) -> int:
-        """Give what a campaign's threshold counts of the outcome of a part, at most."""
-        task, group = self.task, self.groups[at]
-        offer = task.offers[place]
-        lines = group.lines if isinstance(group, SetPart) else (group,)
-        here = [line for line in lines if self._counts(offer, line.line)]
-        if not here:
-            return 0
-        running = list(task.start.running)
-        for line in lines:
-            if line.line in starts:
-                for u, own in zip(line.own, starts[line.line].runs, strict=True):
-                    running[u] = own
-        for claims in self._before(offer, outcome, starts):
-            result = discount_lane(claims, task.units, running, None)
-            if result is None:
-                break
-            running = [r - off for r, off in zip(running, result.off, strict=True)]
-        return sum([running[u] for line in here for u in line.own])
-
-    @staticmethod
-    def _counts(offer: Offer, line: int) -> bool:
-        """Tell whether an offer's threshold counts a line."""
-        return offer.net is not None and (offer.net.over == "all" or line in offer.lines)
-
-    def _before(
-        self, offer: Offer, outcome: Outcome, starts: Mapping[int, Start]
-    ) -> list[list[Claim]]:
-        """List an outcome's claims lane by lane before an offer's, but for those of *starts*."""
-        task, lanes = self.task, self.kind.lanes
-        claims: dict[int, list[Claim]] = {lane: [] for lane in lanes[: lanes.index(offer.lane)]}
-        for place, units in outcome.effects:
-            start = starts.get(task.units[units[0]].line)
-            lane = task.offers[place].lane
-            if lane in claims and (start is None or place not in start.places):
-                claims[lane].append(Claim(task.offers[place], units))
-        for claim in outcome.sets:
-            if claim.offer.lane in claims:
-                claims[claim.offer.lane].append(claim)
-        return [own for own in claims.values() if own]
+            self.weigh,
+        )
+        joining.run()
+        self.spent |= joining.spent
 
     def _begin(self, parts: Sequence[Part]) -> None:
         """Weigh a good combination, so that there is one whatever nodes are left."""
@@ -597,8 +532,7 @@ class Assembly:
     def _part(self, at: int, starts: Mapping[int, Start]) -> Part:
         """Give a part whose lines go on from *starts*, or from the beginning."""
         group = self.groups[at]
-        lines = group.lines if isinstance(group, SetPart) else (group,)
-        own = tuple([starts.get(line.line, line.start) for line in lines])
+        own = tuple([starts.get(line.line, line.start) for line in _lines(group)])
         known = self.parts.get((at, own))
         if known is None:
             if isinstance(group, SetPart):
@@ -707,5 +641,5 @@ def _less(part: SetPart, at: int, ends: Sequence[tuple[Start, int]]) -> Entries:
     return part.gathered(at, found)
 
 
-def _rank(offer: Offer) -> tuple[bool, int, str]:
-    return offer.coded, -offer.priority, offer.id
+def _lines(group: LineWays | SetPart) -> Sequence[LineWays]:
+    return group.lines if isinstance(group, SetPart) else (group,)

@@ -83,6 +83,11 @@ class Offer(Struct, frozen=True):
             return self.left if self.cap is None else self.cap
         return min(self.cap, self.left)
 
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Its place among offers that are alike but for it: the least is what ties prefer."""
+        return self.coded, -self.priority, self.id
+
 
 class Claim(Struct, frozen=True):
     """

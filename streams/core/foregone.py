@@ -168,24 +168,18 @@ def _undoubled(problem: Problem, keep: str | None) -> tuple[Offer, ...]:
     named = {one for one, _ in problem.odds}
     best: dict[Offer, Offer] = {}
     doubles = set()
-    for offer in problem.offers:
+    for offer in sorted(problem.offers, key=lambda each: each.rank):
         bound = offer.limit is not None or offer.sets_most is not None
         if offer.kind != "set" or bound or offer.alone or offer.items:
             continue
         if offer.id in named or offer.id == keep:
             continue
         alike = replace(offer, id="", coded=False, priority=0)
-        one, other = sorted((offer, best.get(alike, offer)), key=_preferred)
-        best[alike] = one
-        if one is not other:
-            doubles.add(other.id)
+        if best.setdefault(alike, offer) is not offer:
+            doubles.add(offer.id)
     if not doubles:
         return problem.offers
     return tuple(offer for offer in problem.offers if offer.id not in doubles)
-
-
-def _preferred(offer: Offer) -> tuple[bool, int, str]:
-    return offer.coded, -offer.priority, offer.id
 
 
 def _undominated(problem: Problem, keep: str | None) -> tuple[Seed, ...]:

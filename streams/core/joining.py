@@ -161,7 +161,10 @@ class Joining:
         self, at: int, worth: int, counts: list[int], uses: int, chosen: tuple[Outcome, ...]
     ) -> None:
         if at == len(self.open):
-            self.weigh([*[each.outcome for each in self.settled], *chosen])
+            if self.count(1):
+                self.weigh([*[each.outcome for each in self.settled], *chosen])
+            else:
+                self.spent = True
             return
         for option in self.open[at]:
             after = worth + option.worth

@@ -406,10 +406,7 @@ class Solver:
         """Tell whether *campaign* was left out for a better one."""
         if campaign == self.keep:
             return False
-        given, here = self.given, self.problem
-        return {campaign} <= {o.id for o in given.offers} - {o.id for o in here.offers} | (
-            {s.earner.id for s in given.seeds} - {s.earner.id for s in here.seeds}
-        )
+        return campaign in _named(self.given) and campaign not in _named(self.problem)
 
     def _in_order(
         self,
@@ -611,3 +608,8 @@ def _before(one: Combination, other: Combination, units: Sequence[Unit]) -> bool
         return False
     mine = all_written(one.claims, one.accrual, units)
     return mine < all_written(other.claims, other.accrual, units)
+
+
+def _named(problem: Problem) -> set[str]:
+    """Name the campaigns of a problem."""
+    return {o.id for o in problem.offers} | {s.earner.id for s in problem.seeds}

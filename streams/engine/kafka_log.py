@@ -6,7 +6,8 @@ librdkafka's calls can overstay theirs while a coordinator returns.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from math import inf
 from typing import Any, NoReturn
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -16,6 +17,7 @@ from streams.engine.record import Output
 from streams.engine.transaction import Ends, Position
 
 Client = Mapping[str, str | int | float | bool]
+Place = tuple[str, int]  # Topic, partition.
 
 LOST = frozenset(
     {
@@ -41,6 +43,17 @@ How long the broker may take to settle what an earlier incarnation has left open
 
 Longer than a transaction's time-out and the 10 s between two looks of the broker at it.
 """
+
+REMEMBERED_S = 12 * 3600.0
+"""
+How long a partition is sure to remember a writer that is silent there.
+
+A broker forgets it after `transactional.id.expiration.ms`, a week, or at the least after
+`producer.id.expiration.ms`, a day; half of that is far from both.
+"""
+
+INTRODUCTION = b"\0warm-up"
+"""The key of the tombstone that makes a partition know a writer; no committed reader sees it."""
 
 QUEUE_MESSAGES = 200_000
 _NOTHING: Mapping[str, Any] = {}
@@ -74,14 +87,14 @@ class KafkaLog:
         self._group: object = b""
         self._note = ""
         self._alone = False
-        self._cold = True
+        # When each partition came to know this writer, and how many each topic of outputs has.
+        self._met: dict[Place, float] = {}
+        self._counts: dict[str, tuple[float, int]] = {}
         self._producer = Producer(
             {
                 "linger.ms": 5,
                 "acks": "all",
                 "enable.idempotence": True,
-                # Else a record can be lost that librdkafka takes for taken: decisions/0007.
-                "max.in.flight.requests.per.connection": 1,
                 # Waits of 100 ms by default would be most of a transaction.
                 "retry.backoff.ms": 5,
                 "retry.backoff.max.ms": 100,
@@ -106,16 +119,51 @@ class KafkaLog:
         self._group, self._note = group, note
 
     def warm_up(self, partitions: Iterable[int]) -> None:
-        """See Writer: one tombstone goes to each changelog, which no committed reader sees."""
-        if not self._changelogs or not self._cold:
+        """See Writer."""
+        topics = self._changelogs.values()
+        self._introduce([(topic, each) for topic in topics for each in partitions])
+
+    def meet(self, topics: Collection[str]) -> None:
+        """See Log."""
+        now = time.monotonic()
+        for topic in topics:
+            if topic not in self._counts or now - self._counts[topic][0] > REMEMBERED_S:
+                self._counts[topic] = now, self._count(topic)
+                self._introduce([(topic, each) for each in range(self._counts[topic][1])])
+
+    def _count(self, topic: str) -> int:
+        """Count the partitions of a topic; where there is none, sending to it will say so."""
+        try:
+            known = self._producer.list_topics(topic, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise AbortedError(error.args[0].name()) from error
+        return len(known.topics[topic].partitions)
+
+    def _introduce(self, places: Sequence[Place]) -> None:
+        """
+        Write one record to each place that doesn't know this writer, and abort it.
+
+        A partition takes whatever sequence number comes first from a writer that is new to it.
+        If a first request is refused and a second one under way is not, librdkafka takes both
+        for written (decisions/0007).  So the first request goes alone, and carries nothing.
+        """
+        now = time.monotonic()
+        unknown = [each for each in places if now - self._met.get(each, -inf) > REMEMBERED_S]
+        if not unknown:
             return
-        self._cold = False
-        self._producer.begin_transaction()
-        for partition in partitions:
-            for topic in self._changelogs.values():
-                self._producer.produce(topic, None, b"\0warm-up", partition)
+
+        def written(error: KafkaError | None, message: Message) -> None:
+            topic, partition = message.topic(), message.partition()
+            if error is None and topic is not None and partition is not None:
+                self._met[topic, partition] = now
+
+        self.begin()
+        for topic, partition in unknown:
+            self._queue(topic, None, INTRODUCTION, partition, {"on_delivery": written})
         self._producer.flush(self._timeout_s)
         self.abort()
+        if any(self._met.get(each) != now for each in unknown):
+            raise AbortedError("the broker didn't take the introduction of this writer in time")
 
     def begin(self) -> None:
         """See Log."""

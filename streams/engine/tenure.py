@@ -157,7 +157,9 @@ class Tenure:
         self._insist(lambda: self._transact((), position, _unseen), ())
         if self.stopping.is_set():
             return
-        self._writer.warm_up(self.shards)
+        self._insist(lambda: self._writer.warm_up(self.shards), ())
+        if self.stopping.is_set():
+            return
         for shard in self.shards.values():
             shard.state = "running"
         reach("opened")

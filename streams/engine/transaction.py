@@ -11,7 +11,7 @@ states must carry.
 `Log` and `State` are protocols so that the simulator runs this same order.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -26,6 +26,14 @@ Ends = Mapping[tuple[str, int], int]
 
 class Log(Protocol):
     """A transactional writer of one stage in one worker."""
+
+    def meet(self, topics: Collection[str]) -> None:
+        """
+        Make this writer known to every partition of *topics*, before a transaction opens.
+
+        Raises:
+            AbortedError: If the broker doesn't do it in time; nothing has happened.
+        """
 
     def begin(self) -> None:
         """Open a transaction."""
@@ -79,7 +87,14 @@ class Writer(Log, Protocol):
         """
 
     def warm_up(self, partitions: Iterable[int]) -> None:
-        """Open what a first batch would wait for, with a transaction that is aborted."""
+        """
+        Make this writer known to *partitions* of each changelog, as `meet` does.
+
+        It also opens what a first batch would wait for.
+
+        Raises:
+            AbortedError: As `meet` does.
+        """
 
 
 class State(TableReader, Protocol):
@@ -118,6 +133,7 @@ def commit(
         AbortedError: Nothing has happened; the same records may be tried again.
         LostPartitionError: Nothing has happened, and it is another worker's turn.
     """
+    log.meet({output.topic for share in shares for output in share.outputs})
     log.begin()
     reach("began")
     for share in shares:

@@ -9,7 +9,7 @@ and commits nothing, so that looking on moves nobody's offsets.
 import contextlib
 import logging
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -171,12 +171,12 @@ class LogReader:
         Raises:
             LogError: NO_BROKER, NO_TOPIC or KAFKA.
         """
+        return tuple(self._span(topic, each) for each in range(self.partitions(topic)))
+
+    def _span(self, topic: str, partition: int) -> tuple[int, int]:
         try:
-            return tuple(
-                self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=ANSWER_S
-                )
-                for partition in range(self.partitions(topic))
+            return self._consumer.get_watermark_offsets(
+                TopicPartition(topic, partition), timeout=ANSWER_S
             )
         except KafkaException as error:
             raise LogError("KAFKA", f"{topic}: {error.args[0].str()}") from error
@@ -191,6 +191,9 @@ class LogReader:
         """
         Give the records of *topics* in the order of each partition, to the end of each.
 
+        The ends are those at the beginning: what comes meanwhile is not read, as a busy
+        partition is never quiet.
+
         Args:
             topics: Read side by side; their records interleave as they arrive.
             partitions: Only these of every topic; all when None.
@@ -199,20 +202,25 @@ class LogReader:
         Raises:
             LogError: With any code.
         """
-        assigned = self._assign(topics, partitions, start)
-        open_partitions = {(each.topic, each.partition) for each in assigned}
+        places = self._places(topics, partitions)
+        ends = {place: self._span(*place)[1] for place in places}
+        self._assign(places, start)
         heard_at = time.monotonic()
-        while open_partitions:
+        while ends:
             messages = self._fetched()
             if messages:
                 heard_at = time.monotonic()
             elif time.monotonic() - heard_at > SILENCE_S:
                 raise LogError("NO_ANSWER", f"{self._brokers} is silent for {SILENCE_S:.0f} s")
             for message in messages:
-                if _is_end(message):
-                    open_partitions.discard((message.topic(), message.partition()))
-                else:
+                place = message.topic() or "", message.partition() or 0
+                end, offset = ends.get(place, 0), message.offset() or 0
+                if not _is_end(message) and offset < end:
                     yield _logged(message)
+                    offset += 1
+                # Nothing is heard of a marker, so that the last record may not be the end.
+                if _is_end(message) or offset >= end:
+                    ends.pop(place, None)
 
     def follow(
         self, topic: str, *, partitions: Collection[int] | None = None, start: int
@@ -223,7 +231,7 @@ class LogReader:
         Raises:
             LogError: With any code but NO_ANSWER: a topic may be quiet for hours.
         """
-        self._assign([topic], partitions, start)
+        self._assign(self._places([topic], partitions), start)
         while True:
             for message in self._fetched():
                 if not _is_end(message):
@@ -252,20 +260,22 @@ class LogReader:
         # `consume` alone waits for the full number or the full time.
         return [first, *self._consumer.consume(FETCH_RECORDS, 0)]
 
-    def _assign(
-        self, topics: Sequence[str], partitions: Collection[int] | None, start: int
-    ) -> list[TopicPartition]:
-        assigned = [
-            TopicPartition(topic, partition, start)
+    def _places(
+        self, topics: Sequence[str], partitions: Collection[int] | None
+    ) -> list[tuple[str, int]]:
+        found = [
+            (topic, partition)
             for topic in topics
             for partition in range(self.partitions(topic))
             if partitions is None or partition in partitions
         ]
-        if not assigned:
+        if not found:
             asked = ", ".join(topics)
             raise LogError("NO_PARTITION", f"{asked}: no such partition")
-        self._consumer.assign(assigned)
-        return assigned
+        return found
+
+    def _assign(self, places: Iterable[tuple[str, int]], start: int) -> None:
+        self._consumer.assign([TopicPartition(topic, each, start) for topic, each in places])
 
 
 def _is_end(message: Message) -> bool:

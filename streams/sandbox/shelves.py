@@ -13,7 +13,7 @@ from streams.core.campaigns import Campaign
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs
 from streams.reading.log import silent
-from streams.topics import Names
+from streams.topics import SENDING, Names
 from streams.wire.members import member_bytes
 from streams.wire.references import (
     Described,
@@ -43,8 +43,7 @@ class Shelves:
         self._producer = Producer(
             {
                 **client,
-                "enable.idempotence": True,
-                "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+                **SENDING,
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.messages": 500_000,

@@ -2,8 +2,11 @@ import json
 
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from schemas.codec import committed
+from streams.reading.log import FETCH_RECORDS, LogReader
 from streams.topics import Names
 
 
@@ -57,6 +60,31 @@ def test_uncommitted_and_aborted_records_are_not_shown(call, shop):
     assert rows(call("tail", "notifications", "--json", **shop)) == []
     producer.abort_transaction(30)
     assert rows(call("tail", "notifications", "--json", **shop)) == []
+
+
+def test_a_partition_in_which_records_keep_coming_is_read_to_where_it_ended(kafka):
+    """Else nobody could read a busy topic to its end."""
+    topic, count = "busy", 3 * FETCH_RECORDS
+    client = {"bootstrap.servers": kafka.bootstrap}
+    admin = AdminClient(client)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(30)
+    producer = Producer(client | {"transactional.id": "test-cli-busy"})
+    producer.init_transactions(30)
+
+    def send(records):
+        producer.begin_transaction()
+        for _ in range(records):
+            producer.produce(topic, b"v")
+        producer.commit_transaction(30)
+
+    send(count)
+    send(1)
+    with LogReader(client) as log:
+        reading = log.to_end([topic])
+        first = next(reading)
+        send(5)
+        assert 1 + sum(1 for _ in reading) == count + 1
+        assert first.position.offset == 0
 
 
 @pytest.mark.parametrize("flag", [(), ("--personal",)])

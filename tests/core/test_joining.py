@@ -2,11 +2,16 @@
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core import assembly
+from streams.core.combination import Offer, Unit
 from streams.core.joining import Joining, Option
+from streams.core.optimum import Solver
 from streams.core.part import Outcome
+from streams.core.problem import Problem
 
 UNIT = 16  # What a minor unit of discount is worth.
 NEEDS = st.lists(st.integers(1, 30), max_size=2)
@@ -84,3 +89,41 @@ def test_a_threshold_that_only_one_part_can_reach_leaves_out_what_misses_it():
     weighed = []
     Joining(parts, [10], UNIT, lambda: 90, lambda _: True, weighed.append).run()
     assert sorted(sum(each.worth for each in chosen) for chosen in weighed) == [97]
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+def test_whoever_runs_out_of_nodes_while_joining_says_so(parts):
+    """However few are missing."""
+
+    def run(nodes):
+        left = iter(range(nodes))
+        weighed = []
+        options = [[Option(Outcome(worth, ())) for worth in (2, 1)] for _ in range(parts)]
+        joining = Joining(
+            options, [], UNIT, lambda: 0, lambda _: next(left, None) is not None, weighed.append
+        )
+        joining.run()
+        return joining.spent, len(weighed), next(left, None)
+
+    enough = next(nodes for nodes in range(1000) if not run(nodes)[0])
+
+    assert run(enough) == (False, 2**parts, None)
+    assert all(run(nodes)[0] for nodes in range(enough))
+
+
+def test_a_search_whose_joining_was_cut_short_is_not_proven(monkeypatch):
+    """What was not weighed could be better."""
+    units = tuple(Unit(line, (0,), 1000, 100, 0) for line in (0, 1))
+    half = Offer("half", 0, "percent", 5000, (0, 1))
+    problem = Problem((100, 100), units, (half,), (), frozenset(), ((0,),), None, 1000)
+    assert Solver(problem).best().proven
+
+    class CutShort(Joining):
+        def run(self):
+            super().run()
+            self.spent = True
+
+    monkeypatch.setattr(assembly, "Joining", CutShort)
+    found = Solver(problem).best()
+    assert not found.proven
+    assert found.bound >= found.objective

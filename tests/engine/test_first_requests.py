@@ -1,6 +1,7 @@
-"""Of a producer's first two requests the partition refuses one: nothing is lost."""
+"""Of a producer's first requests to a partition one is refused: nothing is lost."""
 
 import secrets
+import time
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -8,11 +9,13 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.pos import PosProducer
 from streams.broker import apply
-from streams.engine.kafka_log import KafkaLog
+from streams.engine import kafka_log
+from streams.engine.failure import AbortedError
+from streams.engine.kafka_log import REMEMBERED_S, KafkaLog
 from streams.engine.record import Output
 from streams.sandbox.kafka import EmbeddedKafka, free_port
 from streams.topics import Names, plan
-from tests.support.refusing import Refusing
+from tests.support.refusing_network import RefusingNetwork
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +37,20 @@ def network(kafka, tenant):
     """Make topics of one partition, and put the network before their broker."""
     admin = AdminClient({"bootstrap.servers": kafka.own_bootstrap})
     apply(plan(tenant, partitions=1), admin)
-    made = Refusing(int(kafka.bootstrap.rpartition(":")[2]), kafka.port)
+    made = RefusingNetwork(int(kafka.bootstrap.rpartition(":")[2]), kafka.port)
     yield made
     made.close()
 
 
-def there(kafka, tenant):
-    """Read the values that are there and committed; the last record of the topic is a marker."""
+def there(kafka, tenant, level="read_committed"):
+    """Read the values that are there at an isolation level."""
     consumer = Consumer(
-        {"bootstrap.servers": kafka.own_bootstrap, "group.id": "test", "enable.partition.eof": True}
+        {
+            "bootstrap.servers": kafka.own_bootstrap,
+            "group.id": "test",
+            "enable.partition.eof": True,
+            "isolation.level": level,
+        }
     )
     consumer.assign([TopicPartition(Names(tenant).receipts, 0, 0)])
     found = []
@@ -64,46 +72,87 @@ def test_no_receipt_overtakes_one_that_is_refused(kafka, network, tenant):
     assert not network.refused
 
 
-def test_no_output_of_a_transaction_overtakes_one_that_is_refused(kafka, network, tenant):
-    """What is committed is the whole batch."""
-    log = KafkaLog(
-        client={"bootstrap.servers": kafka.bootstrap},
+@pytest.fixture
+def log(kafka, network, tenant):
+    """Make the writer of a stage that meets the network once the test arms it."""
+    network.armed = False
+    made = KafkaLog(
+        client={"bootstrap.servers": kafka.bootstrap, "linger.ms": 0},
         transactional_id=tenant,
         timeout_ms=10_000,
         changelogs={},
         call_timeout_s=30,
     )
-    log.fence()
+    made.fence()
+    reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": tenant})
+    made.join(reader.consumer_group_metadata(), "")
+    return made
+
+
+def transact(log, network, topic):
+    """Commit two records, in two requests where the network is armed."""
     log.begin()
-    log.emit([Output(Names(tenant).receipts, b"k", b"first")])
-    network.await_first()
-    log.emit([Output(Names(tenant).receipts, b"k", b"second")])
+    log.emit([Output(topic, b"k", b"first")])
+    if network.armed:
+        network.await_first()
+    log.emit([Output(topic, b"k", b"second")])
     log.flush()
+    log.acknowledge({(topic, 0): 0})
     log.commit()
 
-    assert there(kafka, tenant) == [b"first", b"second"]
-    assert not network.refused
 
-
-@pytest.mark.parametrize(
-    "settings", [{}, {"transactional.id": "plain"}], ids=["plain", "transaction"]
-)
-def test_with_several_requests_at_once_librdkafka_takes_a_lost_record_for_taken(
-    kafka, network, tenant, settings
+def test_the_first_request_of_a_stage_to_a_partition_carries_nothing_and_goes_alone(
+    kafka, network, log, tenant
 ):
-    """Why every producer has one at a time; should this fail, they need not any more."""
+    """None overtakes it, and what is committed is the whole batch."""
+    network.armed = True
+    log.meet({Names(tenant).receipts})
+    transact(log, network, Names(tenant).receipts)
+
+    assert not network.refused
+    assert there(kafka, tenant) == [b"first", b"second"]
+
+
+def test_a_batch_whose_request_is_overtaken_is_done_again_where_the_partition_knows_the_stage(
+    kafka, network, log, tenant
+):
+    """The broker takes no number before the one that is due, and says so."""
+    log.meet({Names(tenant).receipts})
+    network.armed = True
+    with pytest.raises(AbortedError):
+        transact(log, network, Names(tenant).receipts)
+    assert network.refused
+    assert there(kafka, tenant) == []
+
+    network.armed = False
+    log.meet({Names(tenant).receipts})
+    transact(log, network, Names(tenant).receipts)
+    assert there(kafka, tenant) == [b"first", b"second"]
+
+
+def test_a_stage_introduces_itself_once_and_again_before_it_may_be_forgotten(
+    kafka, log, tenant, monkeypatch
+):
+    """An introduction is a tombstone that no reader of committed records sees."""
+    for _ in range(2):
+        log.meet({Names(tenant).receipts})
+    assert there(kafka, tenant, "read_uncommitted") == [None]
+
+    now = time.monotonic
+    monkeypatch.setattr(kafka_log.time, "monotonic", lambda: now() + REMEMBERED_S + 1)
+    for _ in range(2):
+        log.meet({Names(tenant).receipts})
+    assert there(kafka, tenant, "read_uncommitted") == [None, None]
+    assert there(kafka, tenant) == []
+
+
+def test_with_several_requests_at_once_librdkafka_takes_a_lost_record_for_taken(
+    kafka, network, tenant
+):
+    """Why no first request may be overtaken; should this fail, none need be alone any more."""
     failed = []
-    producer = Producer(
-        {
-            "bootstrap.servers": kafka.bootstrap,
-            "enable.idempotence": True,
-            "linger.ms": 0,
-            **settings,
-        }
-    )
-    if settings:
-        producer.init_transactions(30)
-        producer.begin_transaction()
+    settings = {"bootstrap.servers": kafka.bootstrap, "enable.idempotence": True, "linger.ms": 0}
+    producer = Producer(settings)
     for value in (b"first", b"second"):
         producer.produce(
             Names(tenant).receipts,
@@ -112,8 +161,6 @@ def test_with_several_requests_at_once_librdkafka_takes_a_lost_record_for_taken(
         )
         network.await_first()
     assert producer.flush(30) == 0
-    if settings:
-        producer.commit_transaction(30)
 
     assert network.refused
     assert failed == []

@@ -22,6 +22,9 @@ class Written:
     def __init__(self):
         self.positions = []
 
+    def meet(self, topics):
+        """Know everybody."""
+
     def begin(self):
         """Open nothing."""
 

@@ -5,7 +5,7 @@ Before each effect a process gives the world a turn (`step`): it may be killed t
 stand still for as long as the world likes.  Its disk outlives it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
@@ -205,7 +205,7 @@ class SimulatedWriter:
         self._broker = process.world.broker
         self._stage = stage
         self.epoch = 0
-        self._cold = True
+        self._met: set[Place] = set()
         self._touched = False
         """Whether the broker knows of the transaction."""
         self._member: tuple[str, int] | None = None
@@ -229,14 +229,24 @@ class SimulatedWriter:
 
     def warm_up(self, partitions: Iterable[int]) -> None:
         """See Writer."""
-        if not self._cold:
+        topic = changelog_topic(APP, self._stage.name, TABLE)
+        self._introduce([(topic, partition) for partition in partitions])
+
+    def meet(self, topics: Collection[str]) -> None:
+        """See Log."""
+        self._introduce([place for place in self._broker.logs if place[0] in topics])
+
+    def _introduce(self, places: Sequence[Place]) -> None:
+        """Send a tombstone to each place that is new, and abort it."""
+        unknown = [each for each in places if each not in self._met]
+        if not unknown:
             return
-        self._cold = False
         self.begin()
-        for partition in partitions:
-            self.change(TABLE, partition, {b"\0warm-up": None})
+        for place in unknown:
+            self.queue[place] = [(b"\0warm-up", None)]
         self.flush()
         self.abort()
+        self._met.update(unknown)
 
     def begin(self) -> None:
         """See Log."""

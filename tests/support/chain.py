@@ -21,6 +21,7 @@ from rocksdict import AccessType, Options, Rdict
 
 from streams.engine import changelog_topic, topics_needed
 from streams.reading.log import Logged, LogReader
+from streams.topics import SENDING
 from tests.support import chain_worker
 from tests.support.chain_worker import (
     APP,
@@ -94,8 +95,7 @@ class Feed:
         return Producer(
             {
                 **self._client,
-                "enable.idempotence": True,
-                "max.in.flight.requests.per.connection": 1,  # decisions/0007 says why.
+                **SENDING,
                 "linger.ms": 5,
                 "partitioner": "murmur2_random",
                 "message.timeout.ms": int(SENT_IN * 1000),

@@ -1,4 +1,4 @@
-"""A network on which the first two requests to produce meet a partition that refuses one."""
+"""A network on which a request to produce is refused, and the next one overtakes it."""
 
 import socket
 import struct
@@ -10,16 +10,21 @@ NOT_LEADER = 6
 HELD_S = 1.0  # How long the first request waits for a second.
 
 
-class Refusing:
+class RefusingNetwork:
     """
     A network on which the first request to produce is refused, and a second one is not.
 
     As where the first comes just before a broker knows that it leads a partition.  The
     refusal has the shape of the second one's answer, which is for one topic and partition.
+
+    Attributes:
+        armed: Whether the next request to produce counts as the first.
+        refused: Whether one was refused.
     """
 
-    def __init__(self, port, to):
+    def __init__(self, port, to, *, armed=True):
         self.to = to
+        self.armed = armed
         self.refused = False
         self.second = threading.Event()
         self.first = self.overtaking = None
@@ -51,11 +56,12 @@ class Refusing:
         """Pass on what a client asks, but hold its first request to produce."""
         for frame in frames(client):
             kind, version, number = struct.unpack(">hhi", frame[:8])
-            if kind == PRODUCE and self.first is None:
+            if kind == PRODUCE and self.armed and self.first is None:
                 self.first = number
                 threading.Thread(target=self.hold, args=(frame, broker), daemon=True).start()
                 continue
-            if kind == PRODUCE and self.overtaking is None and not self.second.is_set():
+            waiting = self.first is not None and not self.second.is_set()
+            if kind == PRODUCE and waiting:
                 assert 9 <= version <= 12, "the place of the error is known for these"
                 self.overtaking = number
                 self.second.set()
@@ -75,7 +81,6 @@ class Refusing:
                 self.refused = True
                 # Number, tags, count of topics, name, count of partitions, partition: the error.
                 at = 4 + 1 + 1 + frame[6] + 1 + 4
-                assert frame[at : at + 2] == b"\0\0"
                 refusal = struct.pack(">i", self.first) + frame[4:at]
                 send(client, refusal + struct.pack(">h", NOT_LEADER) + frame[at + 2 :])
             send(client, frame)
