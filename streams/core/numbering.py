@@ -5,23 +5,17 @@ the lowest that are free and does not look ahead, so that its combination stands
 that give the same pieces other numbers; here the one that is written smallest is found.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import final
 
 from msgspec.structs import replace
 
 from streams.core.combination import Claim, Offer
-from streams.core.discounting import discount_lane
+from streams.core.exchanging import exchanged, exchanges
+from streams.core.given import Given, by_lane, encroaches, evaluated, give, set_lines
 from streams.core.laying import by_number, told_apart
 from streams.core.task import Claims, Solution, Task
-from streams.core.written import (
-    AllWritten,
-    all_written,
-    comes_before,
-    may_come_before,
-    written_one,
-)
+from streams.core.written import AllWritten, all_written, comes_before, may_come_before
 
 CLAIMS_MOST = 200  # Of a receipt whose pieces are numbered anew; in a longer one they stay as laid.
 # What it takes, in nodes, as measured.
@@ -66,13 +60,13 @@ def tidied(
     given = solution.claims[len(task.start.claims) :]
     if solution.tidy:
         return solution
-    if len(given) > CLAIMS_MOST or not _exchanges(task, given):
+    if len(given) > CLAIMS_MOST or not exchanges(task, given):
         return replace(solution, tidy=True)
     numbering = _Numbering(task, solution, other)
     numbering.run()
     own = numbering.best
     if not numbering.exact:
-        own = _exchanged_on(task, own)
+        own = exchanged(task, own)
     if count is not None:
         count(TIDYING * numbering.count + (0 if numbering.exact else EXCHANGING))
     if own is given:
@@ -81,71 +75,12 @@ def tidied(
     end = replace(
         solution.end,
         claims=claims,
-        running=_evaluated(task, _by_lane(task, own))[-1].running,
+        running=evaluated(task, by_lane(task, own))[-1].running,
         # A later lane goes on from here, and must know which pieces are claimed now.
         touched=frozenset([u for claim in claims for u in claim.units]),
         locked=frozenset([u for claim in claims if claim.offer.items for u in claim.units]),
     )
     return Solution(solution.merit, claims, solution.accrual, end, tidy=True)
-
-
-# --- What claims give, lane by lane -----------------------------------------------
-
-
-@final
-class _Given:
-    """
-    What the claims of a lane give.
-
-    Attributes:
-        figures: What each campaign takes of each line.
-        running: By unit, what it runs at after the lane.
-        left: What the receipt's cap leaves after it; None is without cap.
-    """
-
-    def __init__(
-        self, figures: dict[tuple[str, int], int], running: tuple[int, ...], left: int | None
-    ) -> None:
-        self.figures = figures
-        self.running = running
-        self.left = left
-
-
-def _by_lane(task: Task, claims: Sequence[Claim]) -> list[list[Claim]]:
-    """Part claims by lane, in the order in which the lanes compose."""
-    lanes = [[claim for claim in claims if claim.offer.lane == lane] for lane in task.lanes]
-    return [own for own in lanes if own]
-
-
-def _give(task: Task, claims: Sequence[Claim], before: _Given) -> _Given | None:
-    """Evaluate a lane; None where it is not allowed."""
-    result = discount_lane(claims, task.units, before.running, before.left)
-    if result is None:
-        return None
-    running = tuple([r - off for r, off in zip(before.running, result.off, strict=True)])
-    left = None if before.left is None else before.left - sum(result.totals.values())
-    return _Given(result.by_line, running, left)
-
-
-def _evaluated(task: Task, lanes: Iterable[Sequence[Claim]]) -> list[_Given]:
-    """Give what runs before each lane and after the last; it ends before one that isn't allowed."""
-    found = [_Given({}, task.start.running, task.cap_left)]
-    for own in lanes:
-        after = _give(task, own, found[-1])
-        if after is None:
-            break
-        found.append(after)
-    return found
-
-
-def _encroaches(claims: Sequence[Claim]) -> bool:
-    """Tell whether a piece that one campaign claims alone is claimed by another as well."""
-    return any(
-        one.offer.id != other.offer.id and not set(one.units).isdisjoint(other.units)
-        for one in claims
-        if one.offer.items
-        for other in claims
-    )
 
 
 # --- Numbering lane by lane -------------------------------------------------------
@@ -178,8 +113,8 @@ class _Numbering:
         self.exact = True
         self.tries = TRIES_MOST
         self.count = 1
-        self.lines = _set_lines(task, given)
-        self.lanes = _by_lane(task, given)
+        self.lines = set_lines(task, given)
+        self.lanes = by_lane(task, given)
         order = [own[0].offer.lane for own in self.lanes]
         self.settled = [
             all(lane < later for later in order[at + 1 :]) for at, lane in enumerate(order)
@@ -194,15 +129,15 @@ class _Numbering:
         self.floors: list[Claims] = [()]
         for own in reversed(self.lanes):
             self.floors.insert(0, (*self._lowest_of_lines(own), *self.floors[0]))
-        self.given: list[_Given] = []
+        self.given: list[Given] = []
 
     def run(self) -> None:
         """Find the smallest."""
         if self._may_be_smaller(0, ()):
-            self.given = _evaluated(self.task, self.lanes)
+            self.given = evaluated(self.task, self.lanes)
             self._lane(0, self.given[0], ())
 
-    def _lane(self, at: int, before: _Given, done: Claims) -> None:
+    def _lane(self, at: int, before: Given, done: Claims) -> None:
         """Number the claims of a lane and go on."""
         if at == len(self.lanes):
             self._finish(done)
@@ -211,7 +146,7 @@ class _Numbering:
             if not self._may_be_smaller(at + 1, (*done, *own)):
                 continue
             same = before is self.given[at] and _names(own) == _names(self.lanes[at])
-            after = self.given[at + 1] if same else _give(self.task, own, before)
+            after = self.given[at + 1] if same else give(self.task, own, before)
             self.count += not self.settled[at]
             if after is None or after.figures != self.given[at + 1].figures:
                 self.exact = False
@@ -236,12 +171,12 @@ class _Numbering:
         told = self._written(done)
         if told >= self.least:
             return
-        if _encroaches((*self.task.start.claims, *done)):
+        if encroaches((*self.task.start.claims, *done)):
             self.exact = False
             return
         self.best, self.least = done, told
 
-    def _numbered(self, at: int, before: _Given) -> Iterator[Claims]:
+    def _numbered(self, at: int, before: Given) -> Iterator[Claims]:
         """Yield numberings of a lane's claims: the smallest, or all where another may be better."""
         kinds = free = self._kinds(at, self.given[at].running)
         if before is not self.given[at]:
@@ -300,12 +235,6 @@ def _without(free: Free, want: Want, units: tuple[int, ...]) -> Free:
     """Leave out the units that a claim took of what it wants."""
     left = {kind: [u for u in free[kind] if u not in units] for kind, _, _ in want}
     return {**free, **left}
-
-
-def _set_lines(task: Task, claims: Sequence[Claim]) -> list[int]:
-    """List the lines of which sets have pieces."""
-    sets = [claim for claim in claims if claim.offer.kind == "set"]
-    return sorted({task.units[u].line for claim in sets for u in claim.units})
 
 
 def _parted(claims: Sequence[Claim], kinds: Free) -> tuple[list[Claim], list[tuple[Offer, Want]]]:
@@ -371,78 +300,3 @@ def _first(want: Want, free: Free) -> tuple[tuple[int, ...], tuple[int, ...]]:
     units = [u for kind, takes, _ in want for u in free[kind][:takes]]
     group = [u for kind, _, grouped in want for u in free[kind][:grouped]]
     return tuple(sorted(units)), tuple(sorted(group))
-
-
-# --- Exchanging two pieces at a time ----------------------------------------------
-
-
-def _exchanged_on(task: Task, own: Claims) -> Claims:
-    """Exchange pieces of one line between claims as long as that makes the last tie smaller."""
-    figures: object = None
-    entries = [written_one(claim, task.units) for claim in own]
-    best = sorted(entries)
-    used = {claim.offer.lane for claim in own}
-    choices = [used, *({lane} for lane in used if len(used) > 1)]
-    exchanges = _exchanges(task, own)
-    better = bool(exchanges)
-    while better:
-        better = False
-        for one, other in exchanges:
-            for lanes in choices:
-                changed = list(own)
-                told = list(entries)
-                for at, claim in enumerate(own):
-                    if claim.offer.lane in lanes and _parts(claim, one, other):
-                        changed[at] = _exchanged(claim, one, other)
-                        told[at] = written_one(changed[at], task.units)
-                ordered = sorted(told)
-                if ordered >= best:
-                    continue
-                figures = figures or _figures(task, own)
-                if _figures(task, changed) == figures:
-                    own, entries, best, better = tuple(changed), told, ordered, True
-        exchanges = _exchanges(task, own) if better else []
-    return own
-
-
-def _exchanges(task: Task, claims: Sequence[Claim]) -> list[tuple[int, int]]:
-    """List pairs of pieces of one line that not all the same claims have."""
-    lines = _set_lines(task, claims)
-    having: dict[int, list[tuple[int, bool]]] = {
-        u: [] for line in lines for u in task.units_of[line]
-    }
-    for at, claim in enumerate(claims):
-        for unit in claim.units:
-            if unit in having:
-                having[unit].append((at, unit in claim.group))
-    return [
-        (one, other)
-        for line in lines
-        for one, other in combinations(task.units_of[line], 2)
-        if having[one] != having[other]
-    ]
-
-
-def _parts(claim: Claim, one: int, other: int) -> bool:
-    """Tell whether an exchange of two units changes *claim*."""
-    if (one in claim.units) != (other in claim.units):
-        return True
-    return (one in claim.group) != (other in claim.group)
-
-
-def _exchanged(claim: Claim, one: int, other: int) -> Claim:
-    names = {one: other, other: one}
-    return Claim(
-        claim.offer,
-        tuple(sorted(names.get(unit, unit) for unit in claim.units)),
-        tuple(sorted(names.get(unit, unit) for unit in claim.group)),
-    )
-
-
-def _figures(task: Task, claims: Sequence[Claim]) -> list[dict[tuple[str, int], int]] | None:
-    """Give what every campaign takes off every line, lane by lane; None where not allowed."""
-    if _encroaches((*task.start.claims, *claims)):
-        return None
-    lanes = _by_lane(task, claims)
-    given = _evaluated(task, lanes)
-    return [each.figures for each in given] if len(given) > len(lanes) else None

@@ -42,10 +42,10 @@ def _last(accrual: Choice) -> AllWritten:
 
 def written(claims: Sequence[Claim], units: Sequence[Unit]) -> Written:
     """Write discount claims as the last tie compares them: sorted, pieces as (line, piece)."""
-    return tuple(sorted(written_one(claim, units) for claim in claims))
+    return tuple(sorted(_written_one(claim, units) for claim in claims))
 
 
-def written_one(claim: Claim, units: Sequence[Unit]) -> WrittenClaim:
+def _written_one(claim: Claim, units: Sequence[Unit]) -> WrittenClaim:
     """Write a claim."""
     offer = claim.offer
     return offer.lane, offer.id, _pieces(claim.units, units), _pieces(claim.group, units)

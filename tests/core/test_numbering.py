@@ -101,3 +101,16 @@ def test_of_more_numberings_than_are_tried_one_is_given():
     assert free == [f"1.{piece}" for piece in range(9)]
     given = {each.removeprefix("c1:").split()[0] for each in found[6:]}
     assert found[:6] == [f"c0:{piece}" for piece in free if piece not in given]
+
+
+def test_of_more_numberings_than_are_tried_none_is_given_that_an_exchange_makes_smaller():
+    """Of 12 pieces each lane takes all, and there are thousands of ways to group them."""
+    half = {"set": [{"take": 1}, {"take": 1}], "reward": {"percent": 5_000}}
+
+    found = claims([["a", "b"]], [{"gives": half, "lane": "a"}, one_free_of(3, lane="b")],
+                   "5x5", "7x5")  # fmt: skip
+
+    assert found == [
+        "c0:1.0 1.1", "c0:1.2 1.3", "c0:1.4 2.0", "c0:2.1 2.2", "c0:2.3 2.4", "c0:2.5 2.6",
+        "c1:1.0 1.1 1.2", "c1:1.3 1.4 2.0", "c1:2.1 2.2 2.3", "c1:2.4 2.5 2.6",
+    ]  # fmt: skip
