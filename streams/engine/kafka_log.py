@@ -87,9 +87,9 @@ class KafkaLog:
         self._group: object = b""
         self._note = ""
         self._alone = False
-        # When each partition came to know this writer, and how many each topic of outputs has.
+        # When each partition came to know this writer, and all of a topic of outputs.
         self._met: dict[Place, float] = {}
-        self._counts: dict[str, tuple[float, int]] = {}
+        self._met_all: dict[str, float] = {}
         self._producer = Producer(
             {
                 "linger.ms": 5,
@@ -127,17 +127,19 @@ class KafkaLog:
         """See Log."""
         now = time.monotonic()
         for topic in topics:
-            if topic not in self._counts or now - self._counts[topic][0] > REMEMBERED_S:
-                self._counts[topic] = now, self._count(topic)
-                self._introduce([(topic, each) for each in range(self._counts[topic][1])])
+            if now - self._met_all.get(topic, -inf) > REMEMBERED_S:
+                places = self._places(topic)
+                self._introduce(places)
+                if places:
+                    self._met_all[topic] = now
 
-    def _count(self, topic: str) -> int:
-        """Count the partitions of a topic; where there is none, sending to it will say so."""
+    def _places(self, topic: str) -> list[Place]:
+        """List the partitions of a topic; where there is no topic, sending to it will say so."""
         try:
             known = self._producer.list_topics(topic, timeout=self._timeout_s)
         except KafkaException as error:
             raise AbortedError(error.args[0].name()) from error
-        return len(known.topics[topic].partitions)
+        return [(topic, each) for each in sorted(known.topics[topic].partitions)]
 
     def _introduce(self, places: Sequence[Place]) -> None:
         """

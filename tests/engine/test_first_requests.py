@@ -42,8 +42,8 @@ def network(kafka, tenant):
     made.close()
 
 
-def there(kafka, tenant, level="read_committed"):
-    """Read the values that are there at an isolation level."""
+def there(kafka, topic, level="read_committed"):
+    """Read the values that are in a topic at an isolation level."""
     consumer = Consumer(
         {
             "bootstrap.servers": kafka.own_bootstrap,
@@ -52,7 +52,7 @@ def there(kafka, tenant, level="read_committed"):
             "isolation.level": level,
         }
     )
-    consumer.assign([TopicPartition(Names(tenant).receipts, 0, 0)])
+    consumer.assign([TopicPartition(topic, 0, 0)])
     found = []
     while (message := consumer.poll(10)) is not None and message.error() is None:
         found.append(message.value())
@@ -68,7 +68,7 @@ def test_no_receipt_overtakes_one_that_is_refused(kafka, network, tenant):
         till.send_bytes("r-2", b"second")
         till.flush()
 
-    assert there(kafka, tenant) == [b"first", b"second"]
+    assert there(kafka, Names(tenant).receipts) == [b"first", b"second"]
     assert not network.refused
 
 
@@ -110,7 +110,7 @@ def test_the_first_request_of_a_stage_to_a_partition_carries_nothing_and_goes_al
     transact(log, network, Names(tenant).receipts)
 
     assert not network.refused
-    assert there(kafka, tenant) == [b"first", b"second"]
+    assert there(kafka, Names(tenant).receipts) == [b"first", b"second"]
 
 
 def test_a_batch_whose_request_is_overtaken_is_done_again_where_the_partition_knows_the_stage(
@@ -122,12 +122,12 @@ def test_a_batch_whose_request_is_overtaken_is_done_again_where_the_partition_kn
     with pytest.raises(AbortedError):
         transact(log, network, Names(tenant).receipts)
     assert network.refused
-    assert there(kafka, tenant) == []
+    assert there(kafka, Names(tenant).receipts) == []
 
     network.armed = False
     log.meet({Names(tenant).receipts})
     transact(log, network, Names(tenant).receipts)
-    assert there(kafka, tenant) == [b"first", b"second"]
+    assert there(kafka, Names(tenant).receipts) == [b"first", b"second"]
 
 
 def test_a_stage_introduces_itself_once_and_again_before_it_may_be_forgotten(
@@ -136,14 +136,29 @@ def test_a_stage_introduces_itself_once_and_again_before_it_may_be_forgotten(
     """An introduction is a tombstone that no reader of committed records sees."""
     for _ in range(2):
         log.meet({Names(tenant).receipts})
-    assert there(kafka, tenant, "read_uncommitted") == [None]
+    assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None]
 
     now = time.monotonic
     monkeypatch.setattr(kafka_log.time, "monotonic", lambda: now() + REMEMBERED_S + 1)
     for _ in range(2):
         log.meet({Names(tenant).receipts})
-    assert there(kafka, tenant, "read_uncommitted") == [None, None]
-    assert there(kafka, tenant) == []
+    assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None, None]
+    assert there(kafka, Names(tenant).receipts) == []
+
+
+def test_a_stage_whose_introduction_failed_introduces_itself_again(kafka, log, tenant, monkeypatch):
+    """The round is done again, and must not go without."""
+
+    def fail(_):
+        raise AbortedError("in time")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log, "_introduce", fail)
+        with pytest.raises(AbortedError):
+            log.meet({Names(tenant).receipts})
+    log.meet({Names(tenant).receipts})
+
+    assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None]
 
 
 def test_with_several_requests_at_once_librdkafka_takes_a_lost_record_for_taken(
@@ -164,4 +179,4 @@ def test_with_several_requests_at_once_librdkafka_takes_a_lost_record_for_taken(
 
     assert network.refused
     assert failed == []
-    assert there(kafka, tenant) == [b"second"]
+    assert there(kafka, Names(tenant).receipts) == [b"second"]
