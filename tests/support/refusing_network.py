@@ -7,7 +7,7 @@ import time
 
 PRODUCE = 0
 NOT_LEADER = 6
-HELD_S = 1.0  # How long the first request waits for a second.
+HELD_S = 3.0  # How long the first request waits for a second.
 
 
 class RefusingNetwork:
