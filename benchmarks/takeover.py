@@ -30,7 +30,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams.engine import AppDeclaration, Batch, Engine, EngineSettings, Stage, topics_needed
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 PARTITIONS = 4

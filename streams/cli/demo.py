@@ -114,7 +114,7 @@ def _played(sandbox: Any, wishes: Any, *, json: bool) -> Any:
     """
     from connectors.pos import DeliveryError  # noqa: PLC0415 -- loaded with the sandbox
     from streams import clock  # noqa: PLC0415
-    from streams.sandbox import crew, dataset, jars, kafka, shelves  # noqa: PLC0415
+    from streams.sandbox import crew, dataset, jars, kafka, ports, shelves  # noqa: PLC0415
     from streams.sandbox.played import documents  # noqa: PLC0415
     from streams.sandbox.screen import Screen  # noqa: PLC0415
 
@@ -139,6 +139,7 @@ def _played(sandbox: Any, wishes: Any, *, json: bool) -> Any:
         ) from error
     except (
         kafka.BrokerError,
+        ports.PortError,
         crew.WorkerError,
         clock.ClockError,
         shelves.PublishError,

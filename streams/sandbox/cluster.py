@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from streams.sandbox.kafka import EmbeddedKafka, Place, cluster_id, free_port
+from streams.sandbox.kafka import EmbeddedKafka, Place, cluster_id
+from streams.sandbox.ports import free_port
 
 BROKERS = 3
 

@@ -20,7 +20,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from streams.sandbox.kafka import PR_SET_PDEATHSIG, free_port
+from streams.sandbox.kafka import PR_SET_PDEATHSIG
+from streams.sandbox.ports import free_port
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 20.0

@@ -9,7 +9,6 @@ import base64
 import contextlib
 import ctypes
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -25,13 +24,11 @@ from confluent_kafka.admin import AdminClient
 from msgspec import Struct
 
 from streams.sandbox.jars import kafka_jars
+from streams.sandbox.ports import free_port
 
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1
-# Below lie the ports of well-known services.
-PORT_FIRST, PORT_LAST, PORT_TRIES = 15_000, 32_768, 100
-GIVEN_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 PROPERTIES = """\
 process.roles=broker,controller
@@ -81,40 +78,6 @@ def default_home() -> Path:
         return Path(named)
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "loyalty-streams"
-
-
-def free_port() -> int:
-    """
-    Give a loopback port that nobody listens on now, and that no connection is given.
-
-    A broker binds its port seconds after this.  One from the range that the kernel gives
-    outgoing connections would often be taken meanwhile on a machine that has much to do.
-    """
-    dice = random.SystemRandom()
-    for _ in range(PORT_TRIES):
-        port = dice.randrange(PORT_FIRST, _first_given_port())
-        if _is_free(port):
-            return port
-    raise BrokerError(f"no port from {PORT_FIRST} to {_first_given_port()} is free")
-
-
-def _first_given_port() -> int:
-    """Read where the range of ports for outgoing connections begins."""
-    try:
-        first = int(GIVEN_PORTS.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return PORT_LAST
-    # Where it leaves too few below it, a port from within is all there is.
-    return first if first >= PORT_FIRST + PORT_TRIES else PORT_LAST
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def cluster_id(noise: bytes) -> str:

@@ -7,7 +7,8 @@ from confluent_kafka.admin import AdminClient
 from connectors.pos import DeliveryError, DocumentError, PosProducer, Sale, SaleLine
 from schemas.codec import committed
 from streams.broker import apply
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 from streams.topics import Names, plan
 
 MILK = SaleLine("1029743", 199)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from streams.core import optimum
+from streams.core import assembly, optimum
 from streams.core.accrual_choice import choose
 from streams.core.accrual_claims import Earner
 from streams.core.campaigns import Threshold
@@ -16,6 +16,7 @@ from streams.core.discounting import discount_lane
 from streams.core.lane_search import Search
 from streams.core.optimum import Solver, earners_on, nets_of
 from streams.core.problem import Problem, Seed
+from streams.core.set_gains import SetGains
 from streams.core.task import Combination
 from streams.core.written import all_written, written
 
@@ -433,6 +434,22 @@ def test_limits_and_sets_come_out_as_in_the_search_by_lanes(problem):
     assert by_lanes.objective <= together.bound
     assert together.objective <= by_lanes.bound
     assert not (together.proven and by_lanes.proven) or by_lanes.merit == together.merit
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@given(shop_like())
+def test_what_sets_add_is_remembered_as_it_would_be_worked_out_anew(problem):
+    """Whatever was asked before: another choice of entries, or other entries of a line."""
+
+    class Checked(SetGains):
+        def _bounded(self, entries, choice):
+            found = super()._bounded(entries, choice)
+            assert found == SetGains(self.part)._bounded(entries, choice)
+            return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assembly, "SetGains", Checked)
+        Solver(problem).best()
 
 
 def fields(problem):

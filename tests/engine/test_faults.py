@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from streams.sandbox.cluster import KafkaCluster
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 from tests.support import chain
 from tests.support.faults import KINDS, ON_ONE, ON_THREE, SOAK_LOSSES, SOAK_RUNS, drawn
 from tests.support.proxy import Proxy

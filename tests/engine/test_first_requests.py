@@ -13,7 +13,8 @@ from streams.engine import kafka_log
 from streams.engine.failure import AbortedError
 from streams.engine.kafka_log import REMEMBERED_S, KafkaLog
 from streams.engine.record import Output
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 from streams.topics import Names, plan
 from tests.support.refusing_network import RefusingNetwork
 

@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 from tests.support.proxy import Proxy, Requests
 from tests.support.siege import BROKER_PROPERTIES
 from tests.support.toy import Toy, ToyWorker

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
+from streams.sandbox.ports import free_port
 from tests.support import chain
 from tests.support.proxy import Proxy
 from tests.support.siege import BROKER_PROPERTIES, RATE, Siege

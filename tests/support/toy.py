@@ -21,7 +21,7 @@ from rocksdict import AccessType, Options, Rdict
 
 from streams.engine import changelog_topic, topics_needed
 from streams.reading.log import LogError, LogReader
-from streams.sandbox.kafka import free_port
+from streams.sandbox.ports import free_port
 from tests.support import toy_worker
 from tests.support.forge import Forged, fresh
 from tests.support.toy_worker import APP, OUT, SOURCE, STAGE, TABLE

@@ -22,10 +22,11 @@ from streams import broker
 from streams.app import full_plan
 from streams.reading.log import LogReader
 from streams.sandbox.crew import Crew
-from streams.sandbox.kafka import EmbeddedKafka, free_port
+from streams.sandbox.kafka import EmbeddedKafka
 from streams.sandbox.members import OPENED_AT
 from streams.sandbox.offline_shop import OfflineShop
 from streams.sandbox.played import Wishes, documents
+from streams.sandbox.ports import free_port
 from streams.sandbox.shelves import Shelves
 from streams.settings import Settings
 from streams.topics import Names
