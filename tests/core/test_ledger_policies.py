@@ -521,7 +521,9 @@ def test_held_points_do_not_cover_what_is_taken_by_hand():
 
     refused = grant(history, "much", 3, -11)
     assert (refused.code, refused.kind) == ("INSUFFICIENT", "adjustment")
-    assert grant(history, "right", 3, -10).status == "ok"
+    taken = grant(history, "right", 3, -10)
+    assert taken.status == "ok"
+    assert "earned" not in {event.kind for event in taken.events}
 
 
 def test_a_late_return_into_a_lot_ended_by_the_mark_expires_at_once():
@@ -754,6 +756,22 @@ def test_of_two_floors_that_last_a_merge_keeps_the_higher_then_the_longer():
                 history.accounts[name] = Account(name, tier_floor=floor)
             history.merge("m", "A", "B", START + 2 * DAY)
             assert history.account("B").tier_floor == kept
+
+
+def test_what_comes_back_to_a_closed_account_in_a_new_lot_ends_at_once():
+    """Nobody could spend it."""
+    history = shop({"reinstate": {"mode": "reissue", "days": 20}})
+    grant(history, "g", 0, 10)
+    sell(history, "s", 1, 1_000, points=10)
+    history.set_status(StatusChange("c", "A", "closed", START + 2 * DAY))
+
+    result = give_back(history, "r", 3, "s")
+
+    (lot,) = [each for each in history.account("A").lots if each.reissued]
+    assert (lot.credited, lot.remaining, lot.expired) == (10, 0, 10)
+    assert [entry.kind for entry in result.entries if entry.lot == lot.id] == [
+        "reinstatement", "expiry",
+    ]  # fmt: skip
 
 
 def test_what_is_merged_into_a_closed_account_is_forfeited():
