@@ -161,7 +161,12 @@ class KafkaCluster:
             answers = self._admin.list_offsets(
                 wanted, isolation_level=isolation, request_timeout=ANSWER_S
             )
-            return {(each.topic, each.partition): answers[each].result().offset for each in wanted}
+            found = {(each.topic, each.partition): answers[each].result().offset for each in wanted}
+            if any(offset < 0 for offset in found.values()):
+                # librdkafka names neither an offset nor an error where the answer of a broker
+                # that has just come back leaves a partition out.
+                raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE))
+            return found
 
         return self._patiently(ask)
 

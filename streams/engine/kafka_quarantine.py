@@ -97,7 +97,7 @@ def _records(client: Client, app_id: str) -> list[Record]:
     found: list[Record] = []
     try:
         low, high = consumer.get_watermark_offsets(place, timeout=ANSWER_S)
-        if low == high:
+        if low == high >= 0:
             return []
         consumer.assign([TopicPartition(place.topic, 0, low)])
         while True:

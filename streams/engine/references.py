@@ -289,7 +289,8 @@ class ReferenceReader:
             except KafkaException as error:
                 log.warning("a reference's end is unknown", topic=topic, error=place_of(error))
                 continue
-            if reference.offset + 1 >= high:
+            # A negative one is none.
+            if 0 <= high <= reference.offset + 1:
                 reference.current_at = asked_at
 
     @staticmethod

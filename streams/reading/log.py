@@ -175,11 +175,15 @@ class LogReader:
 
     def _span(self, topic: str, partition: int) -> tuple[int, int]:
         try:
-            return self._consumer.get_watermark_offsets(
+            first, after = self._consumer.get_watermark_offsets(
                 TopicPartition(topic, partition), timeout=ANSWER_S
             )
         except KafkaException as error:
             raise LogError("KAFKA", f"{topic}: {error.args[0].str()}") from error
+        if min(first, after) < 0:
+            # So librdkafka tells of a partition that an answer left out.
+            raise LogError("KAFKA", f"{topic}: the broker doesn't say where it ends")
+        return first, after
 
     def to_end(
         self,
