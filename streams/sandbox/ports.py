@@ -7,7 +7,6 @@ import socket
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import IO
 
 # Below lie the ports of well-known services.
 PORT_FIRST, PORT_LAST, PORT_TRIES = 15_000, 32_768, 100
@@ -61,9 +60,11 @@ def _is_promised_nobody(port: int) -> bool:
 
 
 @cache
-def _promises() -> IO[bytes]:
-    """Open the file of which each process locks the bytes at the places of its ports."""
-    return Path(tempfile.gettempdir(), f"loyalty-ports-{os.getuid()}").open("ab")
+def _promises() -> int:
+    """Open, for good, the file of which a process locks the bytes at the places of its ports."""
+    return os.open(
+        Path(tempfile.gettempdir(), f"loyalty-ports-{os.getuid()}"), os.O_RDWR | os.O_CREAT, 0o600
+    )
 
 
 def _is_free(port: int) -> bool:
