@@ -52,7 +52,7 @@ A broker forgets it after `transactional.id.expiration.ms`, a week, or at the le
 `producer.id.expiration.ms`, a day; half of that is far from both.
 """
 
-INTRODUCTION = b"\0warm-up"
+INTRODUCTION = b"\0introduction"
 """The key of the tombstone that makes a partition know a writer; no committed reader sees it."""
 
 QUEUE_MESSAGES = 200_000
@@ -87,9 +87,11 @@ class KafkaLog:
         self._group: object = b""
         self._note = ""
         self._alone = False
-        # When each partition came to know this writer, and all of a topic of outputs.
-        self._met: dict[Place, float] = {}
-        self._met_all: dict[str, float] = {}
+        # The partitions of changelogs that are ours, those of each topic of outputs, and when
+        # each came to know this writer.
+        self._claimed: list[Place] = []
+        self._places_of: dict[str, list[Place]] = {}
+        self._introduced: dict[Place, float] = {}
         self._producer = Producer(
             {
                 "linger.ms": 5,
@@ -118,30 +120,31 @@ class KafkaLog:
         """See Writer."""
         self._group, self._note = group, note
 
-    def warm_up(self, partitions: Iterable[int]) -> None:
+    def introduce_to_changelogs(self, partitions: Iterable[int]) -> None:
         """See Writer."""
         topics = self._changelogs.values()
-        self._introduce([(topic, each) for topic in topics for each in partitions])
+        self._claimed = [(topic, each) for topic in topics for each in partitions]
+        self._introduce_to(self._claimed)
 
-    def meet(self, topics: Collection[str]) -> None:
+    def introduce(self, topics: Collection[str]) -> None:
         """See Log."""
-        now = time.monotonic()
-        for topic in topics:
-            if now - self._met_all.get(topic, -inf) > REMEMBERED_S:
-                places = self._places(topic)
-                self._introduce(places)
-                if places:
-                    self._met_all[topic] = now
+        outputs = [place for topic in topics for place in self._places(topic)]
+        # A changelog that was silent for long may have forgotten this writer, too.
+        self._introduce_to([*self._claimed, *outputs])
 
     def _places(self, topic: str) -> list[Place]:
         """List the partitions of a topic; where there is no topic, sending to it will say so."""
-        try:
-            known = self._producer.list_topics(topic, timeout=self._timeout_s)
-        except KafkaException as error:
-            raise AbortedError(error.args[0].name()) from error
-        return [(topic, each) for each in sorted(known.topics[topic].partitions)]
+        if topic not in self._places_of:
+            try:
+                known = self._producer.list_topics(topic, timeout=self._timeout_s).topics[topic]
+            except KafkaException as error:
+                raise AbortedError(error.args[0].name()) from error
+            if not known.partitions:
+                return []
+            self._places_of[topic] = [(topic, each) for each in sorted(known.partitions)]
+        return self._places_of[topic]
 
-    def _introduce(self, places: Sequence[Place]) -> None:
+    def _introduce_to(self, places: Sequence[Place]) -> None:
         """
         Write one record to each place that doesn't know this writer, and abort it.
 
@@ -150,21 +153,21 @@ class KafkaLog:
         for written (decisions/0007).  So the first request goes alone, and carries nothing.
         """
         now = time.monotonic()
-        unknown = [each for each in places if now - self._met.get(each, -inf) > REMEMBERED_S]
+        unknown = [each for each in places if now - self._introduced.get(each, -inf) > REMEMBERED_S]
         if not unknown:
             return
 
         def written(error: KafkaError | None, message: Message) -> None:
             topic, partition = message.topic(), message.partition()
             if error is None and topic is not None and partition is not None:
-                self._met[topic, partition] = now
+                self._introduced[topic, partition] = now
 
         self.begin()
         for topic, partition in unknown:
             self._queue(topic, None, INTRODUCTION, partition, {"on_delivery": written})
         self._producer.flush(self._timeout_s)
         self.abort()
-        if any(self._met.get(each) != now for each in unknown):
+        if any(self._introduced.get(each) != now for each in unknown):
             raise AbortedError("the broker didn't take the introduction of this writer in time")
 
     def begin(self) -> None:

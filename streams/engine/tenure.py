@@ -157,7 +157,7 @@ class Tenure:
         self._insist(lambda: self._transact((), position, _unseen), ())
         if self.stopping.is_set():
             return
-        self._insist(lambda: self._writer.warm_up(self.shards), ())
+        self._insist(lambda: self._writer.introduce_to_changelogs(self.shards), ())
         if self.stopping.is_set():
             return
         for shard in self.shards.values():

@@ -27,9 +27,11 @@ Ends = Mapping[tuple[str, int], int]
 class Log(Protocol):
     """A transactional writer of one stage in one worker."""
 
-    def meet(self, topics: Collection[str]) -> None:
+    def introduce(self, topics: Collection[str]) -> None:
         """
         Make this writer known to every partition of *topics*, before a transaction opens.
+
+        Where that was long ago, changelogs are reminded of it as well.
 
         Raises:
             AbortedError: If the broker doesn't do it in time; nothing has happened.
@@ -86,14 +88,14 @@ class Writer(Log, Protocol):
             note: Kept with the committed offsets.
         """
 
-    def warm_up(self, partitions: Iterable[int]) -> None:
+    def introduce_to_changelogs(self, partitions: Iterable[int]) -> None:
         """
-        Make this writer known to *partitions* of each changelog, as `meet` does.
+        Make this writer known to *partitions* of each changelog, as `introduce` does.
 
         It also opens what a first batch would wait for.
 
         Raises:
-            AbortedError: As `meet` does.
+            AbortedError: As `introduce` does.
         """
 
 
@@ -133,7 +135,7 @@ def commit(
         AbortedError: Nothing has happened; the same records may be tried again.
         LostPartitionError: Nothing has happened, and it is another worker's turn.
     """
-    log.meet({output.topic for share in shares for output in share.outputs})
+    log.introduce({output.topic for share in shares for output in share.outputs})
     log.begin()
     reach("began")
     for share in shares:

@@ -81,7 +81,7 @@ def log(kafka, network, tenant):
         client={"bootstrap.servers": kafka.bootstrap, "linger.ms": 0},
         transactional_id=tenant,
         timeout_ms=10_000,
-        changelogs={},
+        changelogs={"accounts": Names(tenant).accounts},
         call_timeout_s=30,
     )
     made.fence()
@@ -107,7 +107,7 @@ def test_the_first_request_of_a_stage_to_a_partition_carries_nothing_and_goes_al
 ):
     """None overtakes it, and what is committed is the whole batch."""
     network.armed = True
-    log.meet({Names(tenant).receipts})
+    log.introduce({Names(tenant).receipts})
     transact(log, network, Names(tenant).receipts)
 
     assert not network.refused
@@ -118,7 +118,7 @@ def test_a_batch_whose_request_is_overtaken_is_done_again_where_the_partition_kn
     kafka, network, log, tenant
 ):
     """The broker takes no number before the one that is due, and says so."""
-    log.meet({Names(tenant).receipts})
+    log.introduce({Names(tenant).receipts})
     network.armed = True
     with pytest.raises(AbortedError):
         transact(log, network, Names(tenant).receipts)
@@ -126,7 +126,7 @@ def test_a_batch_whose_request_is_overtaken_is_done_again_where_the_partition_kn
     assert there(kafka, Names(tenant).receipts) == []
 
     network.armed = False
-    log.meet({Names(tenant).receipts})
+    log.introduce({Names(tenant).receipts})
     transact(log, network, Names(tenant).receipts)
     assert there(kafka, Names(tenant).receipts) == [b"first", b"second"]
 
@@ -136,15 +136,17 @@ def test_a_stage_introduces_itself_once_and_again_before_it_may_be_forgotten(
 ):
     """An introduction is a tombstone that no reader of committed records sees."""
     for _ in range(2):
-        log.meet({Names(tenant).receipts})
-    assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None]
+        log.introduce({Names(tenant).receipts})
+        log.introduce_to_changelogs([0])
+    both = Names(tenant).receipts, Names(tenant).accounts
+    assert [there(kafka, each, "read_uncommitted") for each in both] == [[None], [None]]
 
     now = time.monotonic
     monkeypatch.setattr(kafka_log.time, "monotonic", lambda: now() + REMEMBERED_S + 1)
     for _ in range(2):
-        log.meet({Names(tenant).receipts})
-    assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None, None]
-    assert there(kafka, Names(tenant).receipts) == []
+        log.introduce({Names(tenant).receipts})
+    assert [there(kafka, each, "read_uncommitted") for each in both] == [[None] * 2] * 2
+    assert [there(kafka, each) for each in both] == [[], []]
 
 
 def test_a_stage_whose_introduction_failed_introduces_itself_again(kafka, log, tenant, monkeypatch):
@@ -154,10 +156,10 @@ def test_a_stage_whose_introduction_failed_introduces_itself_again(kafka, log, t
         raise AbortedError("in time")
 
     with monkeypatch.context() as patch:
-        patch.setattr(log, "_introduce", fail)
+        patch.setattr(log, "_introduce_to", fail)
         with pytest.raises(AbortedError):
-            log.meet({Names(tenant).receipts})
-    log.meet({Names(tenant).receipts})
+            log.introduce({Names(tenant).receipts})
+    log.introduce({Names(tenant).receipts})
 
     assert there(kafka, Names(tenant).receipts, "read_uncommitted") == [None]
 

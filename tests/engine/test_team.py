@@ -22,7 +22,7 @@ class Written:
     def __init__(self):
         self.positions = []
 
-    def meet(self, topics):
+    def introduce(self, topics):
         """Know everybody."""
 
     def begin(self):

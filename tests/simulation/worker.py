@@ -21,6 +21,7 @@ from streams.engine.failure import (
     LostPartitionError,
     UnavailableError,
 )
+from streams.engine.kafka_log import INTRODUCTION
 from streams.engine.stage import Stage
 from streams.engine.suspects import Suspects
 from streams.engine.tenure import Membership
@@ -205,7 +206,7 @@ class SimulatedWriter:
         self._broker = process.world.broker
         self._stage = stage
         self.epoch = 0
-        self._met: set[Place] = set()
+        self._introduced: set[Place] = set()
         self._touched = False
         """Whether the broker knows of the transaction."""
         self._member: tuple[str, int] | None = None
@@ -227,26 +228,26 @@ class SimulatedWriter:
         assert isinstance(group, tuple)
         self._member, self._note = group, note
 
-    def warm_up(self, partitions: Iterable[int]) -> None:
+    def introduce_to_changelogs(self, partitions: Iterable[int]) -> None:
         """See Writer."""
         topic = changelog_topic(APP, self._stage.name, TABLE)
-        self._introduce([(topic, partition) for partition in partitions])
+        self._introduce_to([(topic, partition) for partition in partitions])
 
-    def meet(self, topics: Collection[str]) -> None:
+    def introduce(self, topics: Collection[str]) -> None:
         """See Log."""
-        self._introduce([place for place in self._broker.logs if place[0] in topics])
+        self._introduce_to([place for place in self._broker.logs if place[0] in topics])
 
-    def _introduce(self, places: Sequence[Place]) -> None:
+    def _introduce_to(self, places: Sequence[Place]) -> None:
         """Send a tombstone to each place that is new, and abort it."""
-        unknown = [each for each in places if each not in self._met]
+        unknown = [each for each in places if each not in self._introduced]
         if not unknown:
             return
         self.begin()
         for place in unknown:
-            self.queue[place] = [(b"\0warm-up", None)]
+            self.queue[place] = [(INTRODUCTION, None)]
         self.flush()
         self.abort()
-        self._met.update(unknown)
+        self._introduced.update(unknown)
 
     def begin(self) -> None:
         """See Log."""
