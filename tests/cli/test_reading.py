@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import pytest
+from confluent_kafka import OFFSET_INVALID
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -7,7 +10,7 @@ from streams.cli.dlq import hexdump
 from streams.cli.output import money, quantity, when
 from streams.core.lots import Lot
 from streams.reading.letters import letter_of
-from streams.reading.log import Logged, Position
+from streams.reading.log import LogError, Logged, LogReader, Position
 from streams.reading.member import state_of
 from streams.reading.results import command_of
 from streams.reading.values import HIDDEN, PERSONAL, hide, plain
@@ -161,3 +164,15 @@ def test_quantities_lose_needless_zeros():
 def test_an_instant_without_a_zone_says_that_it_is_utc():
     """And none is a dash."""
     assert (when(0), when(None)) == ("1970-01-01 00:00Z", "–")
+
+
+def test_a_reader_does_not_take_a_missing_end_for_an_empty_topic(monkeypatch):
+    """Nothing would be read, and the books would seem to hold."""
+    with LogReader({"bootstrap.servers": "127.0.0.1:1"}) as log:
+        silent = SimpleNamespace(
+            get_watermark_offsets=lambda *_, **__: (0, OFFSET_INVALID), close=log._consumer.close
+        )
+        monkeypatch.setattr(log, "_consumer", silent)
+        monkeypatch.setattr(log, "_counts", {"t": 1})
+        with pytest.raises(LogError, match="t: the broker doesn't say where it ends"):
+            list(log.to_end(["t"]))

@@ -9,7 +9,6 @@ from confluent_kafka import OFFSET_INVALID
 from streams.engine import kafka_cluster
 from streams.engine.failure import UnavailableError
 from streams.engine.kafka_cluster import KafkaCluster
-from streams.reading.log import LogError, LogReader
 
 
 class Admin:
@@ -48,15 +47,3 @@ def test_an_end_that_no_answer_names_makes_the_cluster_unavailable(monkeypatch):
     monkeypatch.setattr(kafka_cluster, "SETTLE_S", 0.05)
     with pytest.raises(UnavailableError):
         cluster(OFFSET_INVALID).ends([("t", 0)])
-
-
-def test_a_reader_does_not_take_a_missing_end_for_an_empty_topic(monkeypatch):
-    """Nothing would be read, and the books would seem to hold."""
-    with LogReader({"bootstrap.servers": "127.0.0.1:1"}) as log:
-        silent = SimpleNamespace(
-            get_watermark_offsets=lambda *_, **__: (0, OFFSET_INVALID), close=log._consumer.close
-        )
-        monkeypatch.setattr(log, "_consumer", silent)
-        monkeypatch.setattr(log, "_counts", {"t": 1})
-        with pytest.raises(LogError, match="t: the broker doesn't say where it ends"):
-            list(log.to_end(["t"]))
