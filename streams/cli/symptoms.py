@@ -205,7 +205,12 @@ def schemas(chosen: Settings) -> Finding:
 
 
 def documents(chosen: Settings, log: LogReader) -> Finding:
-    """Look whether a programme and its campaigns are published and can be used."""
+    """
+    Look whether a programme and its campaigns are published and can be used.
+
+    Raises:
+        LogError: If the broker cannot tell: with any code but NO_TOPIC.
+    """
     try:
         programme = served(chosen, log)
         if programme is None:
@@ -215,6 +220,8 @@ def documents(chosen: Settings, log: LogReader) -> Finding:
         for each in found:
             load_campaign(content(each), programme)
     except LogError as error:
+        if error.code != "NO_TOPIC":
+            raise
         return Finding("programme", "wrong", str(error), "loyalty topics apply --execute")
     except VerbError as error:
         return Finding("programme", "wrong", error.cause, error.next_step)

@@ -28,6 +28,8 @@ from msgspec import Struct
 ANSWER_S = 6.0
 # No partition of a healthy broker is silent for so long before its end.
 SILENCE_S = 30.0
+# Between two questions for what a broker cannot tell yet.
+RETRY_S = 0.1
 # Enough to keep librdkafka busy, and little enough to stop at once on Ctrl-C.
 FETCH_RECORDS = 1000
 FETCH_S = 0.5
@@ -43,6 +45,14 @@ silent.propagate = False
 
 
 REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - public names
+NO_LEADER_YET = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.REPLICA_NOT_AVAILABLE,
+    }
+)
 
 
 class LogError(Exception):
@@ -174,16 +184,24 @@ class LogReader:
         return tuple(self._span(topic, each) for each in range(self.partitions(topic)))
 
     def _span(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            first, after = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=ANSWER_S
-            )
-        except KafkaException as error:
-            raise LogError("KAFKA", f"{topic}: {error.args[0].str()}") from error
-        if min(first, after) < 0:
-            # So librdkafka tells of a partition that an answer left out.
-            raise LogError("KAFKA", f"{topic}: the broker doesn't say where it ends")
-        return first, after
+        """Ask for as long as a broker may take: a topic that is new has no leaders at first."""
+        ends_at = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                first, after = self._consumer.get_watermark_offsets(
+                    TopicPartition(topic, partition),
+                    timeout=max(ends_at - time.monotonic(), RETRY_S),
+                )
+            except KafkaException as error:
+                said, passes = error.args[0].str(), error.args[0].code() in NO_LEADER_YET
+            else:
+                # librdkafka tells so of a partition that an answer left out.
+                said, passes = "the broker doesn't say where it ends", True
+                if min(first, after) >= 0:
+                    return first, after
+            if not passes or time.monotonic() + RETRY_S > ends_at:
+                raise LogError("KAFKA", f"{topic}: {said}")
+            time.sleep(RETRY_S)
 
     def to_end(
         self,

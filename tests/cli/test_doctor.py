@@ -3,8 +3,10 @@ import socket
 
 import pytest
 
+from streams.reading.log import LogError
 
-@pytest.fixture(autouse=True)
+
+@pytest.fixture
 def _impatient(monkeypatch):
     """Do not wait long for a broker that is not there."""
     monkeypatch.setattr("streams.reading.log.ANSWER_S", 0.5)
@@ -15,6 +17,7 @@ def found(ended):
     return {each["what"]: each for each in json.loads(ended.out)}
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_no_broker_is_found_and_has_a_next_step(call, tmp_path):
     """What can be looked at without one is, and is fine here."""
     ended = call("doctor", "--json", data_dir=str(tmp_path))
@@ -27,6 +30,7 @@ def test_no_broker_is_found_and_has_a_next_step(call, tmp_path):
         assert rows[what]["verdict"] == "fine", rows[what]
 
 
+@pytest.mark.usefixtures("_impatient")
 def test_everything_wrong_has_a_next_step(call):
     """A port in use, a folder that cannot be, and the sandbox's key far from the sandbox."""
     with socket.socket() as taken:
@@ -60,3 +64,20 @@ def test_a_broker_without_topics_is_told_from_one_without_campaigns(call, kafka,
     assert after["topics"]["verdict"] == "fine"
     assert after["programme"]["next_step"] == "loyalty programmes publish FILE --execute"
     assert after["worker settle"]["said"] == "0 running, 0 records behind"
+
+
+def test_a_broker_that_cannot_tell_is_not_told_to_make_topics(call, kafka, tmp_path, monkeypatch):
+    """The topics are there; something else is wrong with it."""
+    shop = {"brokers": kafka.bootstrap, "tenant": "cli-doctor-mute", "data_dir": str(tmp_path)}
+    assert call("topics", "apply", "--execute", **shop).code == 0
+
+    def mute(*_, **__):
+        raise LogError("KAFKA", "the broker doesn't say where it ends")
+
+    monkeypatch.setattr("streams.reading.log.LogReader.to_end", mute)
+    ended = call("doctor", "--json", **shop)
+
+    last = json.loads(ended.out)[-1]
+    assert ended.code == 1
+    assert last["said"] == "the broker doesn't say where it ends"
+    assert "ACLs" in last["next_step"]

@@ -1,7 +1,9 @@
+from contextlib import contextmanager
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
-from confluent_kafka import OFFSET_INVALID
+from confluent_kafka import OFFSET_INVALID, KafkaError, KafkaException
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -166,13 +168,47 @@ def test_an_instant_without_a_zone_says_that_it_is_utc():
     assert (when(0), when(None)) == ("1970-01-01 00:00Z", "–")
 
 
-def test_a_reader_does_not_take_a_missing_end_for_an_empty_topic(monkeypatch):
+# As librdkafka answers for a partition whose leader is not elected yet, for one that the
+# broker left out, and for one that is not ours to read.
+NO_LEADER = KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE))
+LEFT_OUT = (0, OFFSET_INVALID)
+REFUSED = KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+
+
+@pytest.fixture
+def reader_told(monkeypatch):
+    """Give a function that makes a reader of t[0] that is given *answers* for its ends."""
+
+    @contextmanager
+    def reader(*answers):
+        ends = Mock(side_effect=answers)
+        with LogReader({"bootstrap.servers": "127.0.0.1:1"}) as log:
+            told = SimpleNamespace(get_watermark_offsets=ends, close=log._consumer.close)
+            monkeypatch.setattr(log, "_consumer", told)
+            monkeypatch.setattr(log, "_counts", {"t": 1})
+            yield log
+
+    monkeypatch.setattr("streams.reading.log.RETRY_S", 0.001)
+    return reader
+
+
+def test_a_reader_does_not_take_a_missing_end_for_an_empty_topic(monkeypatch, reader_told):
     """Nothing would be read, and the books would seem to hold."""
-    with LogReader({"bootstrap.servers": "127.0.0.1:1"}) as log:
-        silent = SimpleNamespace(
-            get_watermark_offsets=lambda *_, **__: (0, OFFSET_INVALID), close=log._consumer.close
-        )
-        monkeypatch.setattr(log, "_consumer", silent)
-        monkeypatch.setattr(log, "_counts", {"t": 1})
-        with pytest.raises(LogError, match="t: the broker doesn't say where it ends"):
-            list(log.to_end(["t"]))
+    monkeypatch.setattr("streams.reading.log.ANSWER_S", 0)
+    with (
+        reader_told(LEFT_OUT) as log,
+        pytest.raises(LogError, match="t: the broker doesn't say where it ends"),
+    ):
+        list(log.to_end(["t"]))
+
+
+def test_a_reader_asks_again_for_the_end_of_a_partition_that_is_new(reader_told):
+    """It has no leader for a moment, and an answer may leave it out."""
+    with reader_told(NO_LEADER, LEFT_OUT, (3, 7)) as log:
+        assert log.ends("t") == ((3, 7),)
+
+
+def test_a_reader_asks_once_for_what_waiting_does_not_change(reader_told):
+    """Whoever may not read the topic is told so at once."""
+    with reader_told(REFUSED) as log, pytest.raises(LogError, match="authoriz"):
+        log.ends("t")
