@@ -42,6 +42,7 @@ MODULES = (
     "optimum",
     "packing",
     "part",
+    "search_budget",
     "set_gains",
     "set_lane",
     "set_part",

@@ -12,13 +12,14 @@ a budget of nodes.
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from typing import Final
 
 from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, at_odds, better
 from streams.core.accrual_search import Search
 from streams.core.accrual_table import plain_choice
 
-NODES_MOST = 5_000  # promotions.md §4: when spent, the best found so far stands.
-SETS_MOST = 64  # Largest conflict-free sets of campaigns; more go to the search.
+NODES_MOST: Final = 5_000  # promotions.md §4: when spent, the best found so far stands.
+SETS_MOST: Final = 64  # Largest conflict-free sets of campaigns; more go to the search.
 
 
 def choose(earners: Sequence[Earner], bases: Sequence[int], *, nodes: int = NODES_MOST) -> Choice:

@@ -33,7 +33,7 @@ def counted(claims: Claims, bases: Sequence[int]) -> Fraction | None:
             return None
         worth += due * earner.value
         if earner.lane == 0:
-            for line, part in zip(lines, parts, strict=True):
+            for line, part in zip(lines, parts):
                 basic[earner.currency, line] = part * due / total
     return worth
 
@@ -95,7 +95,7 @@ def awarded(
             weights = [bases[line] for line in lines]
         paid = awards[at] = _paid(claims[at], weights)
         if earner.lane == 0:
-            for line, share in zip(lines, paid[3], strict=True):
+            for line, share in zip(lines, paid[3]):
                 basic[earner.currency, line] = share
     return [awards[at] for at in range(len(claims))]
 

@@ -60,7 +60,7 @@ class Search:
         basic: dict[tuple[str, int], Fraction] = {}
         for earner in sorted(earners, key=lambda each: each.lane):
             parts = counted_by_line(earner, earner.lines, self.bases, basic)
-            for line, part in zip(earner.lines, parts, strict=True):
+            for line, part in zip(earner.lines, parts):
                 alone[earner.id, line] = part * earner.value
                 if earner.lane == 0:
                     key = earner.currency, line

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import combinations
 from math import lcm
+from typing import Final
 
 from streams.core.accrual_claims import (
     NOTHING,
@@ -20,8 +21,8 @@ from streams.core.accrual_claims import (
     written_claims,
 )
 
-BLOCKS_MOST = 8  # 2^8 sets of blocks are tried; more of them contested go to the search.
-TIMES_WHOLE = 100  # `points_times: 150` is ×1.5.
+BLOCKS_MOST: Final = 8  # 2^8 sets of blocks are tried; more of them contested go to the search.
+TIMES_WHOLE: Final = 100  # `points_times: 150` is ×1.5.
 
 
 def plain_choice(earners: list[Earner], bases: Sequence[int]) -> Choice | None:
@@ -68,7 +69,7 @@ class _Table:
         self.scale = self._scale(earners, times=bool(times))
         self.best_basic: dict[tuple[str, int], int] = {}
         for earner in self.fed:
-            for line, part in zip(earner.lines, self.parts(earner, earner.lines), strict=True):
+            for line, part in zip(earner.lines, self.parts(earner, earner.lines)):
                 key = earner.currency, line
                 self.best_basic[key] = max(self.best_basic.get(key, 0), part)
         self.basic = self.best_basic
@@ -172,7 +173,7 @@ class _Table:
             (earner.currency, line): part
             for earner, lines in claims
             if earner.lane == 0
-            for line, part in zip(lines, self.parts(earner, lines), strict=True)
+            for line, part in zip(lines, self.parts(earner, lines))
         }
 
     def _lane(
@@ -218,7 +219,7 @@ class _Table:
         bests: dict[int, tuple[Merit, Earner]] = {}
         for earner in effects:
             value, needs, priority = earner.value, -earner.coded, earner.priority
-            for line, part in zip(earner.lines, self.parts(earner, earner.lines), strict=True):
+            for line, part in zip(earner.lines, self.parts(earner, earner.lines)):
                 if part <= 0:
                     continue
                 merit = (part * value, needs, 1, priority)

@@ -49,6 +49,9 @@ def spread(total: int, weights: Sequence[int]) -> tuple[int, ...]:
     if left:
         # A unit left has a remainder above 0 to go to, so a zero weight never gets one.
         remainders = [part % whole for part in parts]
+        if left == 1:
+            shares[remainders.index(max(remainders))] += 1
+            return tuple(shares)
         # Sorting keeps equal ones in their order, also when it is the greatest first.
         for each in sorted(range(len(parts)), key=remainders.__getitem__, reverse=True)[:left]:
             shares[each] += 1

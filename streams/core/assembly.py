@@ -11,7 +11,7 @@ worse another outcome of a part may be.  Few are, and those are put together.
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
-from typing import final
+from typing import Final, final
 
 from msgspec.structs import replace
 
@@ -21,23 +21,28 @@ from streams.core.joining import Joining
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.numbering import first_of, tidied
 from streams.core.part import Outcome
+from streams.core.search_budget import Budget
 from streams.core.set_gains import SetGains
 from streams.core.set_part import ANY, ROUNDED, Entries, SetPart
 from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
-from streams.core.task import Budget, Merit, Position, Solution, Task
+from streams.core.task import Merit, Position, Solution, Task
 from streams.core.thresholds import Thresholds
 
-FINE = 1 << 16  # Worths are kept in parts of the scale, as the coupon's share is a ratio.
-DOUBTED = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
-CLAIMING_MOST = 24  # Lines that could claim a limited campaign, for their choices to be bounded.
-GUESS = 256  # Minor units below the best that are looked for at first.
+# Worths are kept in parts of the scale, as the coupon's share is a ratio: in so many a minor
+# unit that rates stay below 30 bits and worths below 62, with which a compiled search is fast.
+PARTS_MOST: Final = (1 << 30) - 1
+DOUBTED: Final = 32  # Choices of outcomes from which on it is seen what thresholds count of them.
+# Lines that could claim a limited campaign, for their choices to be bounded.
+CLAIMING_MOST: Final = 24
+GUESS: Final = 256  # Minor units below the best that are looked for at first.
 # What other work comes to, in nodes, as measured: a node is some 9 us of it, interpreted.  To
 # weigh a combination is one for each unit.
-UNITS_SETTLED = 4  # Units a node of a combination of which it is only seen what limits leave.
-PAIRS_A_NODE = 3  # Lines times offers of a component, to set it up.
-ENTRIES_A_NODE = 4  # Ways of lines into the lane of the sets, to take them together.
-SMALL = 24  # Pieces of a receipt for which a good combination need not be looked for first.
+# Units a node of a combination of which it is only seen what limits leave.
+UNITS_SETTLED: Final = 4
+PAIRS_A_NODE: Final = 3  # Lines times offers of a component, to set it up.
+ENTRIES_A_NODE: Final = 4  # Ways of lines into the lane of the sets, to take them together.
+SMALL: Final = 24  # Pieces of a receipt for which a good combination need not be looked for first.
 
 
 @final
@@ -181,7 +186,8 @@ class Assembly:
         self.bounding = bounding
         self.kind = kind
         self.budget = budget
-        self.scale = task.scale * FINE
+        self.fine = max(1, PARTS_MOST // task.scale)
+        self.scale = task.scale * self.fine
         self.best: Solution | None = None
         self.known = known
         self.least = -1
@@ -205,7 +211,7 @@ class Assembly:
         ]
         self.fits = True
         self.block = None if kind.block < 0 else task.offers[kind.block]
-        self.rest = task.fixed * FINE  # What does not depend on the parts.
+        self.rest = task.fixed * self.fine  # What does not depend on the parts.
         self._set_rates()
         self.free: list[Part] = []  # The parts without claims on limited campaigns.
         self.gains: dict[int, SetGains] = {}
@@ -249,10 +255,10 @@ class Assembly:
 
     def _set_rates(self) -> None:
         """Fix what a minor unit left on each line counts, after its part of the coupon."""
-        rates = self.task.rates
+        rates, fine = self.task.rates, self.fine
         for line, own in self.lines.items():
             whole, cut = rates[line]
-            own.keep = whole * FINE, cut * FINE
+            own.keep = whole * fine, cut * fine
         if self.block is not None:
             self._share_block(self.block)
         for part in self.groups:
@@ -261,7 +267,7 @@ class Assembly:
 
     def _share_block(self, block: Offer) -> None:
         """Lower what a minor unit left counts by its part of the coupon."""
-        rates = self.task.rates
+        rates, fine = self.task.rates, self.fine
         amount = block.figure
         borne = {
             line.line: part.borne(at)
@@ -276,18 +282,16 @@ class Assembly:
         if least < amount:
             self.fits = False
             return
-        mean = sum(
-            rates[line.line][1] * room for line, room in zip(lines, rooms, strict=True)
-        ) // max(1, least)
-        self.rest += amount * (self.task.scale - mean) * FINE
+        mean = sum(rates[line.line][1] * room for line, room in zip(lines, rooms)) // max(1, least)
+        self.rest += amount * (self.task.scale - mean) * fine
         for own in lines:
             rate = rates[own.line][1]
-            more = (rate - mean) * amount * FINE
+            more = (rate - mean) * amount * fine
             # More than the mean counts least where all rooms are largest, less where least.
             cost = more // (most if more > 0 else least)
-            own.keep = rate * FINE - cost, rate * FINE - cost
+            own.keep = rate * fine - cost, rate * fine - cost
             # Each line's part is rounded by less than a minor unit.
-            self.rest += cost * own.floor + rate * FINE
+            self.rest += cost * own.floor + rate * fine
 
     @staticmethod
     def _least_room(line: LineWays, borne: int) -> int:
@@ -412,7 +416,7 @@ class Assembly:
                 return part.gain + ROUNDED * part.scale * len(part.lines)
             # What an entry loses counts from the best of its own start.
             bares = [part.entries(at, end).bare(ANY) for end, _ in ends]
-            less = [(end, own - bares[0]) for (end, _), own in zip(ends, bares, strict=True)]
+            less = [(end, own - bares[0]) for (end, _), own in zip(ends, bares)]
             entries.append(_less(part, at, less))
         gains = self._gains(self.groups.index(part), part)
         self.count(gains.work + sum([len(each.own) for each in entries]) // ENTRIES_A_NODE)
@@ -471,7 +475,7 @@ class Assembly:
         if slack > GUESS * self.scale:
             listed = [
                 part.outcomes(own[0].worth - slack, self._must(at, forced))
-                for at, (part, own) in enumerate(zip(parts, listed, strict=True))
+                for at, (part, own) in enumerate(zip(parts, listed))
             ]
         listed = [[each for each in own if each.worth >= own[0].worth - slack] for own in listed]
         self._join(listed, starts)
@@ -510,7 +514,7 @@ class Assembly:
         joining = Joining(
             [
                 [thresholds.option(each, _lines(group)) for each in own]
-                for group, own in zip(self.groups, listed, strict=True)
+                for group, own in zip(self.groups, listed)
             ],
             thresholds.needs,
             self.scale,
@@ -577,7 +581,7 @@ class Assembly:
             result = discount_lane(claims[lane], task.units, running, None)
             if result is None:
                 return
-            running = tuple([r - off for r, off in zip(running, result.off, strict=True)])
+            running = tuple([r - off for r, off in zip(running, result.off)])
             discount += sum(result.totals.values())
         everything = tuple([claim for lane in self.kind.lanes for claim in claims[lane]])
         self._account(everything, running, discount)
@@ -603,15 +607,20 @@ class Assembly:
             if is_cut:
                 cut.add(line)
             most += task.rates[line][is_cut] * nets[line]
-        if most * FINE < self.least:
+        if most * self.fine < self.least:
             return
         applied = frozenset(claim.offer.id for claim in claims)
         accrual = task.accrue(nets, frozenset(cut), applied)
         if accrual is None:
             return
-        worth, coded, count, priority = accrual.merit
+        objective = accrual.worth + discount
+        if (self.best is not None and objective < self.best.merit[0]) or (
+            self.known is not None and objective < self.known[0]
+        ):
+            return
+        _, coded, count, priority = accrual.merit
         merit = (
-            worth + discount,
+            objective,
             discount,
             coded - sum(claim.offer.coded for claim in claims),
             count + len(claims),

@@ -4,12 +4,14 @@ A `Unit` is the smallest thing a claim can take: a piece, or a whole line where 
 set could take a part of it.  What claims give is in `discounting`.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
 from streams.core.campaigns import Threshold
 
-WHOLE_BP = 10_000
-UNIT_QUANTITY = 1_000
+WHOLE_BP: Final = 10_000
+UNIT_QUANTITY: Final = 1_000
 
 
 class Unit(Struct, frozen=True):
@@ -101,18 +103,3 @@ class Claim(Struct, frozen=True):
     offer: Offer
     units: tuple[int, ...]
     group: tuple[int, ...] = ()
-
-
-class LaneResult(Struct, frozen=True):
-    """
-    What one lane's claims take.
-
-    Attributes:
-        totals: By offer id.
-        off: By unit.
-        by_line: By offer id and line.
-    """
-
-    totals: dict[str, int]
-    off: list[int]
-    by_line: dict[tuple[str, int], int]

@@ -5,10 +5,30 @@ claim apart, the campaign's limits, the receipt's cap, and then the subtraction.
 search and the reference in the tests share it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import final
 
 from streams.core.allocation import half_up, spread
-from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Claim, LaneResult, Offer, Unit
+from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Claim, Offer, Unit
+
+
+@final
+class LaneResult:
+    """
+    What one lane's claims take.
+
+    Attributes:
+        totals: By offer id.
+        off: By unit.
+        shares: By offer id and unit.
+    """
+
+    def __init__(
+        self, totals: dict[str, int], off: list[int], shares: dict[str, dict[int, int]]
+    ) -> None:
+        self.totals = totals
+        self.off = off
+        self.shares = shares
 
 
 def bearers(claim: Claim, bases: Sequence[int]) -> tuple[int, ...]:
@@ -19,7 +39,8 @@ def bearers(claim: Claim, bases: Sequence[int]) -> tuple[int, ...]:
     if offer.group is not None:
         return claim.group
     if offer.cheapest is not None:
-        return tuple(sorted(claim.units, key=lambda unit: (bases[unit], unit))[: offer.cheapest])
+        by_base = sorted([(bases[unit], unit) for unit in claim.units])
+        return tuple([unit for _, unit in by_base[: offer.cheapest]])
     return claim.units
 
 
@@ -48,17 +69,23 @@ def claimed(
 
 
 def discounted(
-    claim: Claim, units: Sequence[Unit], running: Sequence[int], lists: Sequence[int]
+    claim: Claim, units: Sequence[Unit], running: Sequence[int], bases: Sequence[int]
 ) -> dict[int, int]:
-    """Give what a claim takes before cuts, by unit; nothing where it gives no discount."""
-    off, bearing = claimed(claim, units, running, lists if claim.offer.by_list else running)
+    """
+    Give what a claim takes before cuts, by unit; nothing where it gives no discount.
+
+    *bases* are what the offer counts from: list amounts or what runs.
+    """
+    off, bearing = claimed(claim, units, running, bases)
     if off <= 0:
         return {}
+    if len(bearing) == 1:
+        return {bearing[0]: off}
     return over_units(off, {unit: running[unit] - units[unit].floor for unit in bearing}, units)
 
 
 def discount_lane(
-    claims: Iterable[Claim],
+    claims: Sequence[Claim],
     units: Sequence[Unit],
     running: Sequence[int],
     left: int | None,
@@ -75,33 +102,47 @@ def discount_lane(
     Returns:
         None where a claim gives 0 before cuts, or a campaign after them.
     """
-    lists = [unit.list for unit in units]
+    lists = running
+    if any(claim.offer.by_list for claim in claims):
+        lists = [unit.list for unit in units]
     parts: dict[str, dict[int, int]] = {}
     offers: dict[str, Offer] = {}
     for claim in claims:
-        shares = discounted(claim, units, running, lists)
+        offer = claim.offer
+        shares = discounted(claim, units, running, lists if offer.by_list else running)
         if not shares:
             return None
-        parts.setdefault(claim.offer.id, {}).update(shares)
-        offers[claim.offer.id] = claim.offer
-    totals = {name: _limited(offers[name], sum(own.values())) for name, own in parts.items()}
+        if offer.id in parts:
+            parts[offer.id].update(shares)
+        else:
+            parts[offer.id], offers[offer.id] = shares, offer
+    wholes = {name: sum(own.values()) for name, own in parts.items()}
+    totals = {name: _limited(offers[name], whole) for name, whole in wholes.items()}
     if left is not None and sum(totals.values()) > left:
         names = sorted(totals)
         cut = spread(left, [totals[name] for name in names])
         totals = dict(zip(names, cut, strict=True))
     taken = [0] * len(units)
-    by_line: dict[tuple[str, int], int] = {}
-    for name, own in parts.items():
-        if totals[name] <= 0:
+    for name, total in totals.items():
+        if total <= 0:
             return None
-        shares = own
-        if totals[name] != sum(own.values()):
-            shares = over_units(totals[name], own, units)
-        for unit, off in shares.items():
+        if total != wholes[name]:
+            parts[name] = over_units(total, parts[name], units)
+        for unit, off in parts[name].items():
             taken[unit] += off
+    return LaneResult(totals, taken, parts)
+
+
+def by_line(
+    shares: Mapping[str, Mapping[int, int]], units: Sequence[Unit]
+) -> dict[tuple[str, int], int]:
+    """Sum what campaigns take of units by campaign and line."""
+    found: dict[tuple[str, int], int] = {}
+    for name, own in shares.items():
+        for unit, off in own.items():
             key = name, units[unit].line
-            by_line[key] = by_line.get(key, 0) + off
-    return LaneResult(totals, taken, by_line)
+            found[key] = found.get(key, 0) + off
+    return found
 
 
 def _limited(offer: Offer, total: int) -> int:
@@ -117,11 +158,17 @@ def over_units(total: int, weights: dict[int, int], units: Sequence[Unit]) -> di
         return dict.fromkeys(weights, total)
     lines: dict[int, list[int]] = {}
     for unit in sorted(weights):
-        lines.setdefault(units[unit].line, []).append(unit)
-    shares = spread(total, [sum(weights[unit] for unit in own) for own in lines.values()])
+        line = units[unit].line
+        if line in lines:
+            lines[line].append(unit)
+        else:
+            lines[line] = [unit]
+    sums = [sum([weights[unit] for unit in own]) for own in lines.values()]
     found: dict[int, int] = {}
-    for own, share in zip(lines.values(), shares, strict=True):
-        if share or len(own) == 1:
+    for own, share in zip(lines.values(), spread(total, sums)):
+        if len(own) == 1:
+            found[own[0]] = share
+        elif share:
             inner = spread(share, [weights[unit] for unit in own])
             found.update(zip(own, inner, strict=True))
     return found

@@ -26,7 +26,7 @@ def exchanged(task: Task, own: Claims) -> Claims:
 
 def _is_smaller(task: Task, changed: Claims, own: Claims) -> bool:
     """Compare what differs; what both have decides nothing."""
-    pairs = [each for each in zip(changed, own, strict=True) if each[0] is not each[1]]
+    pairs = [each for each in zip(changed, own) if each[0] is not each[1]]
     mine = written([one for one, _ in pairs], task.units)
     return mine < written([other for _, other in pairs], task.units)
 

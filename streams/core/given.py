@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import final
 
 from streams.core.combination import Claim
-from streams.core.discounting import discount_lane
+from streams.core.discounting import by_line, discount_lane
 from streams.core.task import Task
 
 
@@ -38,9 +38,9 @@ def give(task: Task, claims: Sequence[Claim], before: Given) -> Given | None:
     result = discount_lane(claims, task.units, before.running, before.left)
     if result is None:
         return None
-    running = tuple([r - off for r, off in zip(before.running, result.off, strict=True)])
+    running = tuple([r - off for r, off in zip(before.running, result.off)])
     left = None if before.left is None else before.left - sum(result.totals.values())
-    return Given(result.by_line, running, left)
+    return Given(by_line(result.shares, task.units), running, left)
 
 
 def evaluated(task: Task, lanes: Iterable[Sequence[Claim]]) -> list[Given]:

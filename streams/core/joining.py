@@ -8,12 +8,12 @@ threshold, so it is worth no more than with what it counts beyond that paid for.
 """
 
 from collections.abc import Callable, Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.depth import allow_depth
 from streams.core.part import Outcome
 
-HALVINGS = 16  # How closely a price is looked for; any price gives a bound.
+HALVINGS: Final = 16  # How closely a price is looked for; any price gives a bound.
 
 
 @final
@@ -175,7 +175,7 @@ class Joining:
                 return
             used, sums = uses | option.uses, counts
             if self.doubts:
-                sums = [one + other for one, other in zip(counts, option.counts, strict=True)]
+                sums = [one + other for one, other in zip(counts, option.counts)]
                 if not self._may(at + 1, after, sums, used):
                     continue
             self._choose(at + 1, after, sums, used, (*chosen, option.outcome))

@@ -22,7 +22,8 @@ from streams.core.depth import allow_depth
 from streams.core.discounting import claimed, discount_lane, over_units
 from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.numbering import first_of, tidied
-from streams.core.task import Budget, Claims, Position, Solution, Task
+from streams.core.search_budget import Budget
+from streams.core.task import Claims, Position, Solution, Task
 
 UNITS_A_NODE = 16
 LANE_NODES = 3  # Entering a lane weighs every line.

@@ -1,13 +1,14 @@
 """How sets can be laid: which pieces of which lines one set takes."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.combination import Claim, Offer, Unit
 from streams.core.discounting import claimed
 
-KINDS_MOST = 100  # Kinds of pieces a set is laid from; of more, the dearest.
-SET_CLAIMS_MOST = 4_000  # Ways to lay one set on a receipt; beyond it the answer is not proven.
+KINDS_MOST: Final = 100  # Kinds of pieces a set is laid from; of more, the dearest.
+# Ways to lay one set on a receipt; beyond it the answer is not proven.
+SET_CLAIMS_MOST: Final = 4_000
 
 Laying = tuple[tuple[int, ...], ...]  # By group, how many units of each kind.
 # Of each kind that a laying takes: its units, how many it takes, how many for the offer's group.
@@ -61,13 +62,18 @@ class Layings:
     def _needs(self, way: Laying) -> Needs:
         """Give what a way takes of each kind; kinds it takes none of are left out."""
         at = self.offer.group
+        takes = _together(way)
+        grouped = (0,) * len(takes) if at is None else way[at]
         return tuple(
-            [
-                (kind, sum(counts), 0 if at is None else counts[at])
-                for kind, counts in zip(self.kinds, zip(*way, strict=True), strict=True)
-                if any(counts)
-            ]
+            [(kind, need, own) for kind, need, own in zip(self.kinds, takes, grouped) if need]
         )
+
+
+def _together(way: Laying) -> tuple[int, ...]:
+    """Count what a way takes of each kind for all groups."""
+    if len(way) == 1:
+        return way[0]
+    return tuple([sum(column) for column in zip(*way, strict=True)])
 
 
 def by_number(offer: Offer) -> bool:
@@ -129,7 +135,7 @@ def layings(
     sizes = [len(each) for each in kinds.values()]
     found: dict[object, Laying] = {}
     for tries, way in enumerate(_fillings(offer, [key[0] for key in kinds], sizes, 0)):
-        told: object = tuple(sum(column) for column in zip(*way, strict=True))
+        told: object = _together(way)
         if offer.group is not None:
             told = told, way[offer.group]
         found.setdefault(told, way)
@@ -155,9 +161,9 @@ def _fillings(offer: Offer, lines: list[int], sizes: list[int], group: int) -> I
         yield ()
         return
     take, fits = offer.groups[group]
-    able = [size if line in fits else 0 for size, line in zip(sizes, lines, strict=True)]
+    able = [size if line in fits else 0 for size, line in zip(sizes, lines)]
     for counts in _counts(take, able):
-        left = [size - count for size, count in zip(sizes, counts, strict=True)]
+        left = [size - count for size, count in zip(sizes, counts)]
         for rest in _fillings(offer, lines, left, group + 1):
             yield (counts, *rest)
 

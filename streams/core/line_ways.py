@@ -8,12 +8,12 @@ lane.  Limited campaigns are not in the table: where they are claimed is settled
 """
 
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.allocation import spread
 from streams.core.combination import UNIT_QUANTITY, WHOLE_BP, Offer, Unit
 
-DEEP = 1 << 30  # A depth after every lane.
+DEEP: Final = 1 << 30  # A depth after every lane.
 
 # Place of the offer, basis points, fixed discount, fixed price; what does not apply is −1.
 Effect = tuple[int, int, int, int]
@@ -103,6 +103,16 @@ def off_of(effect: Effect, running: int, floor: int) -> int:
     return min(off, running - floor)
 
 
+def most_off(effects: Sequence[Effect], running: int, floor: int) -> int:
+    """Give the largest discount of effects on *running*, or 0."""
+    best = 0
+    for effect in effects:
+        off = off_of(effect, running, floor)
+        if off > best:  # noqa: PLR1730 - A call would cost as much as the rest.
+            best = off
+    return best
+
+
 class LineWays:
     """
     The ways of one line in one order of lanes.
@@ -164,15 +174,15 @@ class LineWays:
         for at, effects in self.all_steps:
             if at >= depth:
                 break
-            running -= max([0, *[off_of(e, running, self.floor) for e in effects]])
+            running -= most_off(effects, running, self.floor)
         return running
 
     def after(self, runs: Sequence[int], off: int) -> tuple[int, ...]:
         """Give what each unit runs at after *off* is taken of the line: spread by room."""
         if len(runs) == 1:
             return (runs[0] - off,)
-        shares = spread(off, [r - floor for r, floor in zip(runs, self.floors, strict=True)])
-        return tuple([r - share for r, share in zip(runs, shares, strict=True)])
+        shares = spread(off, [r - floor for r, floor in zip(runs, self.floors)])
+        return tuple([r - share for r, share in zip(runs, shares)])
 
     def most(self, at: int, running: int, off: int) -> int:
         """Give the most it is worth from step *at* on, with *off* taken before."""
@@ -226,7 +236,7 @@ class LineWays:
     def _discounted(self, at: int, running: int, off: int) -> int:
         """Give the most it is worth, counted as a discounted line."""
         for step in self.steps[at:]:
-            best = max([0, *[off_of(e, running, self.floor) for e in step.plain]])
+            best = most_off(step.plain, running, self.floor)
             running -= best
             off += best
         return off * self.scale + self.keep[1] * running

@@ -7,6 +7,7 @@ that give the same pieces other numbers; here the one that is written smallest i
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -17,11 +18,12 @@ from streams.core.laying import by_number, told_apart
 from streams.core.task import Claims, Solution, Task
 from streams.core.written import AllWritten, all_written, comes_before, may_come_before
 
-CLAIMS_MOST = 200  # Of a receipt whose pieces are numbered anew; in a longer one they stay as laid.
+# Of a receipt whose pieces are numbered anew; in a longer one they stay as laid.
+CLAIMS_MOST: Final = 200
 # What it takes, in nodes, as measured.
-TIDYING = 6
-EXCHANGING = 25
-TRIES_MOST = 200  # Claims that are numbered one way or another, of one combination.
+TIDYING: Final = 6
+EXCHANGING: Final = 25
+TRIES_MOST: Final = 200  # Claims that are numbered one way or another, of one combination.
 
 Kind = tuple[int, int, int, int, int]  # Line, running, list, floor, and who can stand for it.
 Free = dict[Kind, list[int]]  # Units by kind, the lowest first.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from itertools import permutations, product
 from math import lcm
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -19,11 +20,13 @@ from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
 from streams.core.problem import Problem, Seed
-from streams.core.task import Budget, Combination, Merit, Position, Rates, Solution, Task
+from streams.core.search_budget import Budget
+from streams.core.task import Combination, Merit, Position, Rates, Solution, Task
 from streams.core.written import all_written
 
-TIMES_WHOLE = 100
-LANE_NODES = 1_000  # What `lane_by_lane` may use: it is what stands when all others are spent.
+TIMES_WHOLE: Final = 100
+# What `lane_by_lane` may use: it is what stands when all others are spent.
+LANE_NODES: Final = 1_000
 
 
 def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[int, ...]]:
@@ -38,7 +41,7 @@ def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[
 def nets_of(problem: Problem, running: Sequence[int]) -> tuple[int, ...]:
     """Sum units' running amounts by line."""
     nets = [0] * len(problem.lists)
-    for unit, amount in zip(problem.units, running, strict=True):
+    for unit, amount in zip(problem.units, running):
         nets[unit.line] += amount
     return tuple(nets)
 
@@ -462,7 +465,7 @@ class Solver:
         accrued: dict[str, tuple[Earner, list[int]]] = {}
         worth = Fraction(0)
         discount = 0
-        for lines, part in zip(self.groups, parts, strict=True):
+        for lines, part in zip(self.groups, parts):
             for line in lines:
                 for at in self.units_of.get(line, ()):
                     running[at] = part.end.running[at]
@@ -542,10 +545,7 @@ class Solver:
     def _afresh(self, offers: tuple[Offer, ...], at: Position, budget: Budget) -> Position:
         """Solve a lane as a receipt of its own, on the amounts that run."""
         problem = self.problem
-        units = tuple(
-            replace(unit, list=amount)
-            for unit, amount in zip(problem.units, at.running, strict=True)
-        )
+        units = tuple(replace(unit, list=amount) for unit, amount in zip(problem.units, at.running))
         apart = Problem(
             nets_of(problem, at.running),
             units,
@@ -577,9 +577,10 @@ def _odds(problem: Problem, offers: Sequence[Offer]) -> tuple[tuple[int, ...], i
     masks = []
     plain = 0
     named = {one for one, _ in problem.odds}
+    together = not named and not any(offer.alone for offer in offers)
     for place, one in enumerate(offers):
         mask = 0
-        for at, other in enumerate(offers):
+        for at, other in enumerate(() if together else offers):
             if one is not other and _apart(problem, one, other):
                 mask |= 1 << at
         masks.append(mask)

@@ -5,9 +5,10 @@ than its pieces cost: then disjoint sets add no more than all pieces that are le
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
-STATES_MOST = 1_024  # Ways to have pieces left; of more, pieces are priced.
-ROUNDS = 3  # How often prices are lowered.
+STATES_MOST: Final = 1_024  # Ways to have pieces left; of more, pieces are priced.
+ROUNDS: Final = 3  # How often prices are lowered.
 
 # What it adds, what it takes, and its name.
 Way = tuple[int, int, int]

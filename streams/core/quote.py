@@ -23,7 +23,7 @@ from streams.core.campaigns import Campaign
 from streams.core.case import Case, see
 from streams.core.combination import WHOLE_BP, Claim
 from streams.core.conditions import holds
-from streams.core.discounting import discount_lane
+from streams.core.discounting import by_line, discount_lane
 from streams.core.matching import CampaignIndex, goods_attributes
 from streams.core.optimum import Solver, earners_on
 from streams.core.programme import Programme
@@ -194,7 +194,7 @@ def discounts_of(case: Case, best: Combination) -> dict[tuple[str, int], Money]:
             continue
         result = discount_lane(claims, problem.units, running, left)
         assert result is not None
-        found.update(result.by_line)
+        found.update(by_line(result.shares, problem.units))
         running = [r - off for r, off in zip(running, result.off, strict=True)]
         left = None if left is None else left - sum(result.totals.values())
     assert tuple(running) == best.running

@@ -7,15 +7,16 @@ entry, less its part of what that entry loses without sets.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.combination import WHOLE_BP, Offer
 from streams.core.packing import Packing
 from streams.core.set_part import ANY, Entries, SetPart
 
-ROUNDED = 4  # Minor units a piece by which rounding can add to a set, at most.
-WAYS_MOST = 2_000  # Ways to lay sets that are bounded; of more, the part's own bound has to do.
-WAYS_A_NODE = 1  # Ways to lay sets that a node bounds.
+ROUNDED: Final = 4  # Minor units a piece by which rounding can add to a set, at most.
+# Ways to lay sets that are bounded; of more, the part's own bound has to do.
+WAYS_MOST: Final = 2_000
+WAYS_A_NODE: Final = 1  # Ways to lay sets that a node bounds.
 
 Taken = tuple[tuple[int, int], ...]  # How many pieces of which lines, by line.
 # What a way adds at most, the rate at which it rewards, and the lines that may be rewarded so.
@@ -127,7 +128,7 @@ class SetGains:
         return most, _losses(entries, choice, roles)
 
     def _bounded(self, entries: Sequence[Entries], choice: Sequence[int]) -> Bounded:
-        whole = tuple([(own.number << 32) + at for own, at in zip(entries, choice, strict=True)])
+        whole = tuple([(own.number << 32) + at for own, at in zip(entries, choice)])
         known = self.known.get(whole)
         if known is None:
             known = self.known[whole] = self._bound(entries, choice, whole)
@@ -137,13 +138,13 @@ class SetGains:
         self, entries: Sequence[Entries], choice: Sequence[int], whole: Sequence[int]
     ) -> Bounded:
         """Bound the part; *whole* tells by line its entries and its choice."""
-        bare = sum([own.bare(at) for own, at in zip(entries, choice, strict=True)])
+        bare = sum([own.bare(at) for own, at in zip(entries, choice)])
         roles: list[set[int]] = [{0} for _ in choice]
         if self.ways is None:
             return bare + self.part.gain, roles
         packing = Packing(len(self.part.sets), self.counts)
-        none = [own.adds(each, 0) for own, each in zip(entries, choice, strict=True)]
-        for way, takes, known in zip(self.ways, self.takes, self.totals, strict=True):
+        none = [own.adds(each, 0) for own, each in zip(entries, choice)]
+        for way, takes, known in zip(self.ways, self.takes, self.totals):
             key = tuple([whole[at] for at, _ in way.needs])
             added = known.get(key)
             if added is None:
@@ -221,7 +222,7 @@ def _losses(
 ) -> list[list[int]]:
     """Give by line and entry how far all stays below the bound if the line enters so."""
     found = []
-    for at, (own, each) in enumerate(zip(entries, choice, strict=True)):
+    for at, (own, each) in enumerate(zip(entries, choice)):
         if each != ANY or len(own.own) == 1:
             found.append([0] * len(own.own))
             continue

@@ -1,7 +1,7 @@
 """The lane in which the sets of a part are laid, entered with exact amounts."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.combination import Claim, Offer
 from streams.core.discounting import discounted
@@ -11,11 +11,12 @@ from streams.core.packing import Packing
 from streams.core.part import Effects, Outcome
 from streams.core.set_part import Entry, SetPart
 
-WAY = 5  # Nodes that it takes to weigh a way to lay a set.
-WAYS_A_NODE = 16  # Ways to lay one more set that are looked at.
-LINES_A_NODE = 2  # Lines whose ways out of the lane a node lists.
-KINDS_MOST = 12  # Kinds of pieces a set is laid from; of more, the dearest, and nothing is proven.
-KINDS_LATE = 6  # The same when all nodes are spent, and a good combination is enough.
+WAY: Final = 5  # Nodes that it takes to weigh a way to lay a set.
+WAYS_A_NODE: Final = 16  # Ways to lay one more set that are looked at.
+LINES_A_NODE: Final = 2  # Lines whose ways out of the lane a node lists.
+# Kinds of pieces a set is laid from; of more, the dearest, and nothing is proven.
+KINDS_MOST: Final = 12
+KINDS_LATE: Final = 6  # The same when all nodes are spent, and a good combination is enough.
 
 Out = tuple[Way, Effects]  # A line's way out of the lane, and all its effects.
 
@@ -51,8 +52,8 @@ class SetLane:
         self.entries = tuple(entries)
         self.count = count
         self.running = list(part.lists)
-        for line, entry in zip(part.lines, entries, strict=True):
-            for u, running in zip(line.own, entry.start.runs, strict=True):
+        for line, entry in zip(part.lines, entries):
+            for u, running in zip(line.own, entry.start.runs):
                 self.running[u] = running
         self.laid: dict[tuple[int, tuple[int, ...], tuple[int, ...]], Laid] = {}
         # What lines are worth by what sets have of them: many layings leave a line the same.
@@ -141,7 +142,8 @@ class SetLane:
         known = self.laid.get(key)
         if known is None:
             part = self.part
-            shares = discounted(claim, part.units, self.running, part.lists)
+            bases = part.lists if claim.offer.by_list else self.running
+            shares = discounted(claim, part.units, self.running, bases)
             lines = frozenset([part.line_of[u] for u in claim.units])
             known = self.laid[key] = Laid(claim, shares, lines)
         return known

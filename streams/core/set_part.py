@@ -1,12 +1,12 @@
 """Lines that sets tie together, and what sets can add to them at most."""
 
 from collections.abc import Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.combination import WHOLE_BP, Offer, Unit
-from streams.core.line_ways import Effect, LineWays, Start, effect_of, off_of
+from streams.core.line_ways import Effect, LineWays, Start, effect_of, most_off, off_of
 
-ROUNDED = 2  # Minor units that rounding can add to a piece's part of a set, at most.
+ROUNDED: Final = 2  # Minor units that rounding can add to a piece's part of a set, at most.
 
 Piece = tuple[int, int, int]  # What it runs at, what effects take of it, place of its line.
 
@@ -34,7 +34,7 @@ class Entry:
         return Entry(bare, self.runs, self.lost, self.start)
 
 
-ANY = -1  # A line may enter by any of its entries.
+ANY: Final = -1  # A line may enter by any of its entries.
 
 
 @final
@@ -49,7 +49,8 @@ class Entries:
     """
 
     def __init__(self, number: int, count: int, own: list[Entry]) -> None:
-        own.sort(key=_by_bare)
+        if len(own) > 1:
+            own.sort(key=_by_bare)
         self.number = number
         self.count = count
         self.own = own
@@ -87,8 +88,10 @@ def _front(entries: Sequence[Entry], count: int) -> list[tuple[int, int]]:
     It costs what it loses in a set, and its part of what the entry is worth less than the best.
     """
     bare = entries[0].bare
+    if len(entries) == 1:
+        return [(entries[0].runs, entries[0].lost)]
     found: list[tuple[int, int]] = []
-    for runs, cost in sorted((-e.runs, e.lost + (bare - e.bare) // count) for e in entries):
+    for runs, cost in sorted([(-e.runs, e.lost + (bare - e.bare) // count) for e in entries]):
         if not found or cost < found[-1][1]:
             found.append((-runs, cost))
     return found
@@ -149,7 +152,7 @@ class SetPart:
         ]
         self.worth = [
             low if self._is_even(at) else high
-            for at, (low, high) in enumerate(zip(self.low, self.high, strict=True))
+            for at, (low, high) in enumerate(zip(self.low, self.high))
         ]
         self.gain = self._most_gain()
 
@@ -224,7 +227,7 @@ class SetPart:
             return 0  # It may be worth most undiscounted, as it then is beside a set as well.
         best = 0
         for step in line.steps[self.into[at] : self.out[at]]:
-            best = max([0, *[off_of(e, running, line.floor) for e in step.plain]])
+            best = most_off(step.plain, running, line.floor)
         return best // len(line.own)
 
     def _most_gain(self) -> int:

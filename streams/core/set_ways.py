@@ -74,7 +74,7 @@ class SetWays:
     def _without_sets(self) -> Outcome:
         """Give the best way of each line by itself."""
         ways = []
-        for line, start in zip(self.lines, self.starts, strict=True):
+        for line, start in zip(self.lines, self.starts):
             most = line.most(start.at, start.running, start.off)
             own = line.ways(start.at, start.running, start.off, most)
             ways.append((line, start, max(own, key=lambda way: way.worth)))
@@ -127,7 +127,7 @@ class SetWays:
     def _lane(self, choice: tuple[int, ...]) -> SetLane:
         known = self.lanes.get(choice)
         if known is None:
-            entries = [own.own[place] for own, place in zip(self.entries, choice, strict=True)]
+            entries = [own.own[place] for own, place in zip(self.entries, choice)]
             known = self.lanes[choice] = SetLane(self.part, entries, self.count)
         return known
 

@@ -8,16 +8,16 @@ a minor unit of a limit can be given a price.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import final
+from typing import Final, final
 
 from streams.core.combination import Unit
 from streams.core.depth import allow_depth
 from streams.core.discounting import over_units
 from streams.core.line_ways import DEEP, LineWays, Start, off_of
 
-ROUNDS = 3  # How often prices are adjusted.
-LINES_A_NODE = 16  # To weigh what one line claims is a node for so many that could.
-PRICED_ALONE = 3  # So many limited campaigns are priced in every mixture of nothing and all.
+ROUNDS: Final = 3  # How often prices are adjusted.
+LINES_A_NODE: Final = 16  # To weigh what one line claims is a node for so many that could.
+PRICED_ALONE: Final = 3  # So many limited campaigns are priced in every mixture of nothing and all.
 
 
 @final
@@ -279,7 +279,7 @@ class Takers:
             line = self.lines[taker.line]
             after = line.after(taker.start.runs, taker.taken)
             own = shares.setdefault(taker.place, {})
-            for u, before, left in zip(line.own, taker.start.runs, after, strict=True):
+            for u, before, left in zip(line.own, taker.start.runs, after):
                 own[u] = before - left
         for place, own in shares.items():
             if sum(own.values()) > self.limits[place]:
@@ -288,7 +288,7 @@ class Takers:
         for taker in taking:
             line, start = self.lines[taker.line], taker.start
             own = shares[taker.place]
-            runs = [r - own.get(u, 0) for u, r in zip(line.own, start.runs, strict=True)]
+            runs = [r - own.get(u, 0) for u, r in zip(line.own, start.runs)]
             running = sum(runs)
             found[taker.line] = Start(
                 taker.at,
@@ -322,8 +322,8 @@ class _Choosing:
         costs = [sum(v * takers.limits[place] for place, v in p.items()) for p in prices]
         self.rest = [costs]
         for row in reversed(rows):
-            best = [max(gains) for gains in zip(*[own for own, _ in row], strict=True)]
-            self.rest.append([r + b for r, b in zip(self.rest[-1], best, strict=True)])
+            best = [max(gains) for gains in zip(*[own for own, _ in row])]
+            self.rest.append([r + b for r, b in zip(self.rest[-1], best)])
         self.rest.reverse()
 
     def run(self) -> Iterator[Taking]:
@@ -333,7 +333,7 @@ class _Choosing:
             yield tuple(sorted(chosen, key=lambda t: t.line))
 
     def _choose(self, at: int, gains: Sequence[int], chosen: Taking) -> Iterator[Taking]:
-        top = min([g + r for g, r in zip(gains, self.rest[at], strict=True)])
+        top = min([g + r for g, r in zip(gains, self.rest[at])])
         if not self.enough(top):
             return
         if at == len(self.rows):
@@ -343,6 +343,6 @@ class _Choosing:
             self.takers.spent = True
             return
         for own, taker in self.rows[at]:
-            after = [g + o for g, o in zip(gains, own, strict=True)]
+            after = [g + o for g, o in zip(gains, own)]
             more = chosen if taker is None else (*chosen, taker)
             yield from self._choose(at + 1, after, more)

@@ -123,19 +123,3 @@ class Combination(Struct, frozen=True):
         return frozenset(claim.offer.id for claim in self.claims) | {
             earner.id for earner, _ in self.accrual.claims
         }
-
-
-class Budget:
-    """Nodes left to all searches of a receipt, and the largest bound left unsearched."""
-
-    def __init__(self, nodes: int) -> None:
-        """Allow *nodes*."""
-        self.nodes = nodes
-        self.spent = False
-
-    def take(self, nodes: int) -> bool:
-        """Use *nodes*; False when none is left."""
-        if self.nodes <= 0:
-            return False
-        self.nodes -= nodes
-        return True

@@ -70,13 +70,13 @@ class Thresholds:
         running = list(self.task.start.running)
         for line in lines:
             if line.line in self.starts:
-                for u, own in zip(line.own, self.starts[line.line].runs, strict=True):
+                for u, own in zip(line.own, self.starts[line.line].runs):
                     running[u] = own
         for claims in self._before(offer, outcome):
             result = discount_lane(claims, self.task.units, running, None)
             if result is None:
                 break
-            running = [r - off for r, off in zip(running, result.off, strict=True)]
+            running = [r - off for r, off in zip(running, result.off)]
         return sum([running[u] for line in here for u in line.own])
 
     def _before(self, offer: Offer, outcome: Outcome) -> list[list[Claim]]:

@@ -320,7 +320,7 @@ def result_document(result: Result) -> dict[str, Any]:
                 for line in result.lines
             },
             "refund": msgspec.to_builtins(
-                dict(zip(("money", "gift", "points"), msgspec.structs.astuple(result.refund)))  # noqa: B905 - three of three.
+                dict(zip(("money", "gift", "points"), msgspec.structs.astuple(result.refund)))
             ),
             "flags": list(result.flags),
             "tier": result.tier,

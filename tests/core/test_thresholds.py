@@ -8,7 +8,7 @@ from streams.core.combination import Claim, Offer, Unit
 from streams.core.optimum import Solver
 from streams.core.part import Outcome
 from streams.core.problem import Problem
-from streams.core.task import Budget
+from streams.core.search_budget import Budget
 from streams.core.thresholds import Thresholds
 
 PRICES = (100, 60)
