@@ -75,7 +75,6 @@ class Proxy:
         self._connections: set[Connection] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -121,18 +120,16 @@ class Proxy:
         return self.port
 
     async def _end(self) -> int:
-        self._server.close()
+        self.refusing = True
         ended = await self._cut()
-        while True:
-            # A socket that was reset is closed by the loop a little later, and one that had just
-            # been accepted becomes a task only then.
-            await asyncio.sleep(0.1)
-            tasks = list(self._tasks)
-            if not tasks:
-                break
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        # What was just accepted is a task of the loop first, and one of ours only then; a server
+        # that is closed in between leaves its socket open.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(others, timeout=0.1)
+            await self._cut()
+        self._server.close()
+        # A socket that was reset is closed by the loop a little later.
+        await asyncio.sleep(0.1)
         return ended
 
     async def _cut(self) -> int:
@@ -148,20 +145,14 @@ class Proxy:
         return len(heard)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         if self.refusing:
             writer.transport.abort()
             return
         try:
             onward, back = await asyncio.open_connection("127.0.0.1", self.target)
-        except (OSError, asyncio.CancelledError) as error:
+        except OSError:
             writer.transport.abort()
-            if isinstance(error, OSError):
-                return
-            raise
+            return
         connection = Connection((writer, back))
         self._connections.add(connection)
         try:
