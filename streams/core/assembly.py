@@ -199,6 +199,7 @@ class Assembly:
             self._raise(known[0])
         self.weighed: set[frozenset[object]] = set()
         self.spent = False
+        self.rough = self.base = -1  # As `_enough` and `_base` find them.
         # To weigh a combination is as much work as so many other nodes.
         self.weight = 1 + len(task.units)
         self.lines = self._lines()
@@ -231,12 +232,13 @@ class Assembly:
 
     def _lines(self) -> dict[int, LineWays]:
         task = self.task
-        effects = [
-            (at, offer, frozenset(offer.lines))
-            for at, offer in sorted(enumerate(task.offers), key=lambda each: each[1].rank)
-            if offer.kind not in ("set", "basket")
-        ]
-        by_depth = [[each for each in effects if each[1].lane == lane] for lane in self.kind.lanes]
+        depth_of = {lane: depth for depth, lane in enumerate(self.kind.lanes)}
+        effects: dict[int, dict[int, list[tuple[int, Offer]]]] = {line: {} for line in task.lines}
+        for at, offer in sorted(enumerate(task.offers), key=lambda each: each[1].rank):
+            if offer.kind not in ("set", "basket"):
+                depth = depth_of[offer.lane]
+                for line in offer.lines:
+                    effects[line].setdefault(depth, []).append((at, offer))
         seen = frozenset(
             at for at in range(len(task.offers)) if not task.plain >> at & 1 or at == self.must
         )
@@ -245,7 +247,7 @@ class Assembly:
                 line,
                 task.units_of.get(line, ()),
                 task.units,
-                by_depth,
+                sorted(effects[line].items()),
                 self.kind.limited,
                 seen,
                 self.scale,
@@ -373,10 +375,9 @@ class Assembly:
 
     def _search(self, forced: int) -> None:
         """Go through the choices of who claims limited campaigns; *forced* part has the must."""
-        base = self._base() if self.takers.options else 0
         self.count(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
         open_top = -1
-        for taking in self.takers.choices(lambda gain: base + gain >= self.least):
+        for taking in self.takers.choices(self._enough):
             if self.must in self.kind.limited and all(t.place != self.must for t in taking):
                 continue
             if self.least >= 0 and not self.count(1):
@@ -388,16 +389,26 @@ class Assembly:
         self.spent |= self.takers.spent
         if self.spent and self.bounding:
             if self.takers.options:
-                top = min(base + self.takers.most(), self._most())
+                top = min(self._base() + self.takers.most(), self._most())
             else:
                 top = self._base()
             self.top = max(self.top, top if self.takers.spent else min(top, open_top))
 
+    def _enough(self, gain: int) -> bool:
+        """Tell whether limited campaigns that gain so much may lead to what is looked for."""
+        if self.rough < 0:
+            self.rough = self._most_without(fine=False)
+        return self.rough + gain >= self.least and self._base() + gain >= self.least
+
     def _base(self) -> int:
         """Give the most that all is worth without limited campaigns, whatever they leave."""
+        if self.base < 0:
+            # Where so many lines could claim, most choices are left open: a rough bound does.
+            self.base = self._most_without(fine=len(self.takers.options) <= CLAIMING_MOST)
+        return self.base
+
+    def _most_without(self, *, fine: bool) -> int:
         base = self.rest
-        # Where so many lines could claim, most choices are left open, and a rough bound does.
-        fine = len(self.takers.options) <= CLAIMING_MOST
         for part in self.groups:
             if not isinstance(part, SetPart):
                 base += part.most(0, part.whole, 0)

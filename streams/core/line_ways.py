@@ -131,7 +131,7 @@ class LineWays:
         line: int,
         own: Sequence[int],
         units: Sequence[Unit],
-        by_depth: Sequence[Sequence[tuple[int, Offer, frozenset[int]]]],
+        effects: Sequence[tuple[int, Sequence[tuple[int, Offer]]]],
         limited: frozenset[int],
         seen: frozenset[int],
         scale: int,
@@ -151,14 +151,8 @@ class LineWays:
         quantity = sum([units[u].quantity for u in own])
         self.all_steps: list[tuple[int, list[Effect]]] = []
         steps = []
-        for depth, offers in enumerate(by_depth):
-            here = [
-                effect_of(place, offer, self.whole, quantity)
-                for place, offer, lines in offers
-                if line in lines
-            ]
-            if not here:
-                continue
+        for depth, offers in effects:
+            here = [effect_of(place, offer, self.whole, quantity) for place, offer in offers]
             self.all_steps.append((depth, here))
             plain = [effect for effect in here if effect[0] not in limited]
             if len(plain) < len(here):

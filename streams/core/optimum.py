@@ -7,7 +7,7 @@ together again; the search itself is `solver`, accrual on given nets is
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import combinations, permutations, product
 from math import lcm
 from typing import Final
 
@@ -29,13 +29,40 @@ TIMES_WHOLE: Final = 100
 LANE_NODES: Final = 1_000
 
 
-def orders(groups: Sequence[Sequence[int]], used: frozenset[int]) -> list[tuple[int, ...]]:
-    """List the orders of lanes, later groups varying fastest; one where only empty lanes move."""
-    found: dict[tuple[int, ...], tuple[int, ...]] = {}
+def orders(
+    groups: Sequence[Sequence[int]], tied: frozenset[tuple[int, int]]
+) -> list[tuple[int, ...]]:
+    """
+    List the orders of lanes, later groups varying fastest.
+
+    Of those that differ in no pair of lanes that is *tied*, both ways, only the first.
+    """
+    found: dict[frozenset[tuple[int, int]], tuple[int, ...]] = {}
     for each in product(*(permutations(group) for group in groups)):
         order = tuple(lane for group in each for lane in group)
-        found.setdefault(tuple(lane for lane in order if lane in used), order)
+        found.setdefault(tied.intersection(combinations(order, 2)), order)
     return list(found.values())
+
+
+def tied_lanes(problem: Problem) -> frozenset[tuple[int, int]]:
+    """
+    Pair the lanes, both ways, whose order matters.
+
+    It doesn't where no line is in both: each takes of other amounts then, unless a threshold
+    counts them, or a cap of the receipt cuts whichever comes last.
+    """
+    lines: dict[int, set[int]] = {}
+    counted = set()
+    for offer in problem.offers:
+        lines.setdefault(offer.lane, set()).update(offer.lines)
+        if offer.net is not None or problem.cap is not None:
+            counted.add(offer.lane)
+    return frozenset(
+        (one, other)
+        for one, own in lines.items()
+        for other, others in lines.items()
+        if one != other and not (counted.isdisjoint((one, other)) and own.isdisjoint(others))
+    )
 
 
 def nets_of(problem: Problem, running: Sequence[int]) -> tuple[int, ...]:
@@ -290,6 +317,7 @@ class Solver:
         self.wary = frozenset(one for one, _ in self.problem.odds)
         self.used = frozenset(offer.lane for offer in self.problem.offers)
         self.accruals: dict[object, Choice | None] = {}
+        self.tasks: dict[tuple[int, ...], Task] = {}
         self.start = Position(tuple([unit.list for unit in problem.units]))
         self.units_of: dict[int, list[int]] = {}
         for at, unit in enumerate(problem.units):
@@ -351,6 +379,13 @@ class Solver:
             ),
         )
 
+    def _in(self, lines: tuple[int, ...], order: tuple[int, ...]) -> Task:
+        """Make the task of one component; orders of all lanes differ in nothing else."""
+        known = self.tasks.get(lines)
+        if known is None:
+            known = self.tasks[lines] = self.task(lines, order)
+        return known if known.lanes == order else replace(known, lanes=order)
+
     def _accrue(
         self, lines: tuple[int, ...], seeds: list[Seed], must: str | None
     ) -> Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]:
@@ -390,7 +425,7 @@ class Solver:
         budget = Budget(self.problem.nodes)
         best: Combination | None = None
         bound = Fraction(0)
-        for order in orders(self.problem.groups, self.used):
+        for order in orders(self.problem.groups, tied_lanes(self.problem)):
             found, top = self._in_order(order, must, budget, best)
             bound = max(bound, top)
             if found is not None and (best is None or _before(found, best, self.problem.units)):
@@ -424,7 +459,7 @@ class Solver:
         parts: list[Solution] = []
         bound = Fraction(0)
         for lines in self.groups:
-            task = self.task(lines, order)
+            task = self._in(lines, order)
             apart = search(task, budget, known, bounding=self.bounding)
             found = apart.run()
             bound += apart.bound

@@ -40,15 +40,19 @@ class Packing:
         self.counts = counts
         self.ways: list[dict[int, list[Way]]] = [{} for _ in range(offers)]
         self.width = max(counts, default=0).bit_length() + 1
-        self.free_bits = self.number((kind, 1 << self.width - 1) for kind in range(len(counts)))
-        # All pieces.
-        self.all = self.number(enumerate(counts))
+        self.free_bits = self.all = 0  # The second is all pieces.
+        for kind, count in enumerate(counts):
+            self.free_bits |= 1 << self.width * (kind + 1) - 1
+            self.all |= count << self.width * kind
         # By offer, what is known to be the best of what is left.
         self.known: list[dict[int, int]] = [{} for _ in range(offers)]
 
-    def number(self, counts: Iterable[tuple[int, int]]) -> int:
+    def number(self, counts: Sequence[tuple[int, int]]) -> int:
         """Write so many pieces of these kinds as one number."""
-        return sum([count << self.width * kind for kind, count in counts])
+        found, width = 0, self.width
+        for kind, count in counts:
+            found += count << width * kind
+        return found
 
     def without(self, free: int, taken: int) -> int:
         """Take pieces away; −1 where too few of a kind are free."""

@@ -128,7 +128,7 @@ class SetLane:
                 laid = self._lay(number, claim)
                 gain = sum([self._change(line, (laid,), self.bare) for line in laid.lines])
                 gain += 4 * part.scale * len(claim.units)
-                takes = found.number((kind_of[u], 1) for u in claim.units)
+                takes = found.number([(kind_of[u], 1) for u in claim.units])
                 steps.append((gain, takes))
                 if gain > 0:
                     self.ranked.append((-gain // len(claim.units), number, at))
