@@ -103,6 +103,16 @@ def test_a_receipt_that_equals_its_quote_has_no_difference():
 HAT, SKI = printed().sales
 
 
+def test_the_lots_of_a_redemption_may_be_printed_in_any_order():
+    """And what one lot pays in several parts is one sum."""
+    hat, ski = QUOTED.lines
+    two = replace(QUOTED, lines=(hat, replace(ski, redeem=(("L1", 3), ("L2", 4)))))
+    parts = [(4, "L2"), (2, "L1"), (1, "L1")]
+    paid = replace(SKI, redeem=tuple(RedeemRequest(n, lot, "bonus") for n, lot in parts))
+
+    assert difference(two, printed(sales=(HAT, paid)), "A") is None
+
+
 @pytest.mark.parametrize(
     ("changes", "account", "name"),
     [

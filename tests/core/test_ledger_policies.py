@@ -678,6 +678,14 @@ def test_a_return_after_an_award_gave_way_claws_what_is_left_of_it():
     assert balance(history)[0] == 70
 
 
+@pytest.mark.parametrize(("rule", "uses"), [(ONCE, 1), (CAPPED, 2)])
+def test_only_an_award_that_gave_way_whole_leaves_its_use_to_others(rule, uses):
+    """Of the capped one 30 points stand, and so does its use."""
+    history, _ = paid_in_log_order("event", rule, (5, 6_000), (2, 7_000))
+
+    assert [each.uses for each in history.account("A").counters] == [uses]
+
+
 def test_an_earlier_event_of_another_day_takes_nothing():
     """Each day has its own limit, and equal instants keep the order of the log."""
     assert paid_in_log_order("event", ONCE, (20, 5_000), (-12, 3_000))[1] == [50, 30]
