@@ -41,6 +41,7 @@ FULL = Sizes(3_000_000, 20_000, (500, 5000), 12.0, 4.0)
 QUICK = Sizes(200_000, 5_000, (500, 5000), 5.0, 2.0)
 ROUNDS = 3
 CHAIN_RATE = 500
+CHAIN_SIZES = Sizes(0, 0, (), 40.0, 10.0)
 
 
 def say(what: str) -> None:
@@ -149,7 +150,7 @@ def run(*, quick: bool, only: Sequence[str] = (), turns: int | None = None) -> M
         course = Course(kafka, Path(folder), sizes)
         course.prepare()
         found = rounds(course, rivals, count, missing)
-        in_chains = chains(kafka, Path(folder), sizes, count)
+        in_chains = chains(kafka, Path(folder), QUICK if quick else CHAIN_SIZES, count)
     return verdict(found, in_chains, missing, warm=not quick)
 
 

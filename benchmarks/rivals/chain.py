@@ -35,7 +35,7 @@ class Chained(Struct, frozen=True):
     p50_ms: float
     p99_ms: float
     cores: float
-    """CPU of broker and workers per second."""
+    """CPU of broker and workers per second, once the load has settled."""
     worker_cores: float
 
 
@@ -65,10 +65,11 @@ def chained(
         job.one_each(kafka.bootstrap, _links(name)[0])
         reader.latencies(job.PARTITIONS, skip=0)
         assert kafka.pid is not None
-        before = (time.monotonic(), cpu_s(kafka.pid), sum(each.cpu_s() for each in running))
-        skip = int(rate * sizes.settle_s)
+        settling = int(rate * sizes.settle_s)
         with feeding(kafka.bootstrap, _links(name)[0], rate, sizes.load_s):
-            found = reader.latencies(int(rate * sizes.load_s) - skip, skip=skip)
+            reader.latencies(settling, skip=0)
+            before = (time.monotonic(), cpu_s(kafka.pid), sum(each.cpu_s() for each in running))
+            found = reader.latencies(int(rate * sizes.load_s) - settling, skip=0)
         after = (time.monotonic(), cpu_s(kafka.pid), sum(each.cpu_s() for each in running))
         for each in running:
             each.check()

@@ -42,7 +42,7 @@ GUESS: Final = 256  # Minor units below the best that are looked for at first.
 UNITS_SETTLED: Final = 4
 PAIRS_A_NODE: Final = 3  # Lines times offers of a component, to set it up.
 ENTRIES_A_NODE: Final = 4  # Ways of lines into the lane of the sets, to take them together.
-SMALL: Final = 24  # Pieces of a receipt for which a good combination need not be looked for first.
+SMALL: Final = 24  # Pieces of a component for which a good combination isn't looked for first.
 
 
 @final
@@ -339,7 +339,7 @@ class Assembly:
 
     def run(self) -> Solution | None:
         """Search all; None when nothing reaches what is known."""
-        if self.doubtful and self.must < 0:
+        if self.doubtful and self.must < 0 and self.known is None:
             self._begin_without_doubtful()
         if self.must < 0 or self.must == self.kind.block or self.must in self.kind.limited:
             self._search(-1)
@@ -469,7 +469,7 @@ class Assembly:
         top = self._most_together(parts)
         if top < self.least:
             return -1
-        if self.least < 0 and len(self.task.units) > SMALL:
+        if self.least < 0 and sum([len(line.own) for line in self.lines.values()]) > SMALL:
             self._begin(parts)
         listed = []
         for at, part in enumerate(parts):

@@ -61,24 +61,30 @@ class Filling:
 
 def _filling(part: SetPart, number: int, way: Sequence[Taken]) -> Filling:
     offer = part.offers[part.sets[number]]
-    needs: dict[int, int] = {}
-    for taken in way:
-        for at, count in taken:
-            needs[at] = needs.get(at, 0) + count
-    rewarded = tuple(needs.items()) if offer.group is None else way[offer.group]
-    bearing = rewarded if offer.rewarded and offer.cheapest is None else tuple(needs.items())
+    needs = way[0] if len(way) == 1 else _together(way)
+    rewarded = needs if offer.group is None else way[offer.group]
+    bearing = rewarded if offer.rewarded and offer.cheapest is None else needs
     figure = 0
     if offer.reward != "amount" and not offer.by_list:
         figure = offer.figure if offer.reward == "percent" else WHOLE_BP
     return Filling(
         number,
-        tuple(needs.items()),
+        needs,
         rewarded=rewarded,
-        most=sum(needs.values()) if offer.cheapest is None else offer.cheapest,
+        most=sum([count for _, count in needs]) if offer.cheapest is None else offer.cheapest,
         bearing=tuple(sorted(bearing, key=lambda each: -part.worth[each[0]])),
         figure=figure,
         fixed=_fixed(part, offer, rewarded),
     )
+
+
+def _together(way: Sequence[Taken]) -> Taken:
+    """Count the pieces of all groups by line."""
+    needs: dict[int, int] = {}
+    for taken in way:
+        for at, count in taken:
+            needs[at] = needs.get(at, 0) + count
+    return tuple(needs.items())
 
 
 class SetGains:
@@ -202,7 +208,7 @@ class SetGains:
         first, last = worths[way.bearing[0][0]], worths[way.bearing[-1][0]]
         if first == last:
             return first
-        bounds = {at: entries[at].runs[choice[at]] for at, _ in way.bearing}
+        bounds = {at: entries[at].runs(choice[at]) for at, _ in way.bearing}
         weight = cost = 0
         for at, count in way.bearing:
             weight += bounds[at][0] * count

@@ -18,20 +18,22 @@ class Entry:
 
     Attributes:
         bare: The most that the line is worth from there on, without sets.
-        runs: What a piece of it runs at, at most.
+        low: What a piece of it runs at, at least.
+        runs: The same at most.
         lost: What a piece of it loses at least of what it is worth by being in a set.
         start: Where the line is.
     """
 
-    def __init__(self, bare: int, runs: int, lost: int, start: Start) -> None:
+    def __init__(self, bare: int, low: int, runs: int, lost: int, start: Start) -> None:
         self.bare = bare
+        self.low = low
         self.runs = runs
         self.lost = lost
         self.start = start
 
     def with_bare(self, bare: int) -> "Entry":
         """Give the same way with another worth."""
-        return Entry(bare, self.runs, self.lost, self.start)
+        return Entry(bare, self.low, self.runs, self.lost, self.start)
 
 
 ANY: Final = -1  # A line may enter by any of its entries.
@@ -40,7 +42,7 @@ ANY: Final = -1  # A line may enter by any of its entries.
 @final
 class Entries:
     """
-    The ways of one line into the lane of the sets, that of most worth without sets first.
+    Some ways of one line into the lane of the sets.
 
     Attributes:
         number: Their own among those of a part, so that bounds can be remembered by it.
@@ -49,15 +51,16 @@ class Entries:
     """
 
     def __init__(self, number: int, count: int, own: list[Entry]) -> None:
-        if len(own) > 1:
-            own.sort(key=_by_bare)
         self.number = number
         self.count = count
         self.own = own
-        # The least and the most that a piece runs at, by way; `ANY` is last.
-        self.runs = [(min(e.start.runs), e.runs) for e in own]
-        self.runs.append((min([low for low, _ in self.runs]), max([e.runs for e in own])))
-        self.front = _front(own, count)
+        low, runs, most = own[0].low, own[0].runs, own[0].bare
+        for each in own:
+            low, runs, most = min(low, each.low), max(runs, each.runs), max(most, each.bare)
+        self.low = low
+        self.high = runs
+        self.most = most
+        self.front = _front(own, most, count)
         self.known: dict[tuple[int, int], int] = {}
 
     def adds(self, choice: int, rate: int) -> int:
@@ -74,20 +77,26 @@ class Entries:
 
     def bare(self, choice: int) -> int:
         """Give the most that the line is worth without sets."""
-        return self.own[max(choice, 0)].bare
+        return self.most if choice == ANY else self.own[choice].bare
+
+    def runs(self, choice: int) -> tuple[int, int]:
+        """Give the least and the most that a piece runs at."""
+        if choice == ANY:
+            return self.low, self.high
+        return self.own[choice].low, self.own[choice].runs
 
 
 def _by_bare(entry: Entry) -> tuple[int, tuple[int, ...]]:
     return -entry.bare, entry.start.places
 
 
-def _front(entries: Sequence[Entry], count: int) -> list[tuple[int, int]]:
+def _front(entries: Sequence[Entry], bare: int, count: int) -> list[tuple[int, int]]:
     """
     List what a piece runs at and what it costs, for the entries that no other outdoes in both.
 
-    It costs what it loses in a set, and its part of what the entry is worth less than the best.
+    It costs what it loses in a set, and its part of what the entry is worth less than *bare*,
+    the most of them.
     """
-    bare = entries[0].bare
     if len(entries) == 1:
         return [(entries[0].runs, entries[0].lost)]
     found: list[tuple[int, int]] = []
@@ -301,7 +310,7 @@ class SetPart:
     # --- Into the lane --------------------------------------------------------
 
     def entries(self, at: int, start: Start) -> Entries:
-        """List a line's ways from *start* into the lane."""
+        """List a line's ways from *start* into the lane, that of most worth without sets first."""
         known = self.known.get((at, start))
         if known is None:
             found = [start]
@@ -311,7 +320,10 @@ class SetPart:
             own = []
             for one in found:
                 bare = line.most(into, one.running, one.off) + ROUNDED * self.scale
-                own.append(Entry(bare, max(one.runs), self._lost(at, bare, one), one))
+                lost = self._lost(at, bare, one)
+                own.append(Entry(bare, min(one.runs), max(one.runs), lost, one))
+            if len(own) > 1:
+                own.sort(key=_by_bare)
             known = self.known[at, start] = self.gathered(at, own)
         return known
 

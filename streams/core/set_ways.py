@@ -42,6 +42,7 @@ class SetWays:
         self.gains = gains
         self.most = sum([own.bare(ANY) for own in self.entries]) + part.gain
         self.losses: list[list[int]] = []
+        self.good: list[Outcome] = []  # As `quick` gives them.
 
     def tighten(self) -> None:
         """Lower `most`, once and while there are nodes, to what the ways to lay sets allow."""
@@ -68,8 +69,10 @@ class SetWays:
 
     def quick(self) -> list[Outcome]:
         """Give some good outcomes, whatever nodes are left."""
-        first = self._lane((0,) * len(self.entries))
-        return [self._without_sets(), *first.quick(), *first.dearest()]
+        if not self.good:
+            first = self._lane((0,) * len(self.entries))
+            self.good = [self._without_sets(), *first.quick(), *first.dearest()]
+        return self.good
 
     def _without_sets(self) -> Outcome:
         """Give the best way of each line by itself."""
