@@ -38,6 +38,7 @@ MODULES = (
     "joining",
     "laying",
     "line_ways",
+    "lone_line",
     "numbering",
     "optimum",
     "packing",

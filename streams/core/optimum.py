@@ -19,6 +19,7 @@ from streams.core.assembly import Assembly, usual
 from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
+from streams.core.lone_line import LoneLines, nothing
 from streams.core.problem import Problem, Seed
 from streams.core.search_budget import Budget
 from streams.core.task import Combination, Merit, Position, Rates, Solution, Task
@@ -322,6 +323,7 @@ class Solver:
         self.units_of: dict[int, list[int]] = {}
         for at, unit in enumerate(problem.units):
             self.units_of.setdefault(unit.line, []).append(at)
+        self.lone = LoneLines(self.problem, self.units_of, self.start)
 
     def task(
         self,
@@ -456,19 +458,9 @@ class Solver:
         known = None
         if must is None and len(self.groups) == 1 and best_so_far is not None:
             known = best_so_far.merit
-        parts: list[Solution] = []
-        bound = Fraction(0)
-        for lines in self.groups:
-            task = self._in(lines, order)
-            apart = search(task, budget, known, bounding=self.bounding)
-            found = apart.run()
-            bound += apart.bound
-            if found is None and known is not None:
-                return None, bound
-            budget.spent |= apart.spent
-            if found is None:
-                found = self._empty(task)
-            parts.append(found)
+        parts, bound = self._parts(order, budget, known)
+        if parts is None:
+            return None, bound
         if must is None:
             return self._merged(order, parts), bound
         best: Combination | None = None
@@ -483,9 +475,27 @@ class Solver:
                 best = whole
         return best, bound
 
-    @staticmethod
-    def _empty(task: Task) -> Solution:
-        return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, task.start)
+    def _parts(
+        self, order: tuple[int, ...], budget: Budget, known: Merit | None
+    ) -> tuple[list[Solution] | None, Fraction]:
+        """Solve the components apart, and bound them; None where none reaches what is *known*."""
+        parts: list[Solution] = []
+        bound = Fraction(0)
+        for lines in self.groups:
+            found = self.lone.best(lines)
+            if found is not None:
+                bound += found.merit[0]
+                parts.append(found)
+                continue
+            task = self._in(lines, order)
+            apart = search(task, budget, known, bounding=self.bounding)
+            found = apart.run()
+            bound += apart.bound
+            if found is None and known is not None:
+                return None, bound
+            budget.spent |= apart.spent
+            parts.append(nothing(task.start) if found is None else found)
+        return parts, bound
 
     def _has(self, campaign: str, lines: tuple[int, ...]) -> bool:
         own = [o.lines for o in self.problem.offers if o.id == campaign]
