@@ -115,7 +115,9 @@ def test_a_search_whose_joining_was_cut_short_is_not_proven(monkeypatch):
     """What was not weighed could be better."""
     units = tuple(Unit(line, (0,), 1000, 100, 0) for line in (0, 1))
     half = Offer("half", 0, "percent", 5000, (0, 1))
-    problem = Problem((100, 100), units, (half,), (), frozenset(), ((0,),), None, 1000)
+    tenth = Offer("tenth", 1, "percent", 1000, (0, 1))
+    offers = half, tenth
+    problem = Problem((100, 100), units, offers, (), frozenset(), ((0,), (1,)), None, 1000)
     assert Solver(problem).best().proven
 
     class CutShort(Joining):

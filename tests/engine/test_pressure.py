@@ -18,7 +18,7 @@ pytestmark = pytest.mark.timeout(3600)
 
 BURST_RATE = 20 * RATE
 MINUTE_S = 60.0
-SHORT_S = 10.0
+SHORT_S = 5.0
 LONG_S = float(os.environ.get("LOYALTY_BURST_S", "600"))
 """How long the burst of the soak lasts."""
 SLOW_S = 0.03
