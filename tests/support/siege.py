@@ -276,11 +276,15 @@ class Siege:
                 return
             time.sleep(min(STEP_S, until - now))
 
-    def wait_for(self, holds: Callable[[], bool], what: str) -> None:
-        """Let time go by until something holds."""
-        began = time.monotonic()
+    def wait_for(
+        self, holds: Callable[[], bool], what: str, *, moved: Callable[[], int] = lambda: 0
+    ) -> None:
+        """Let time go by until something holds, and for as long as it has *moved* lately."""
+        began, before = time.monotonic(), moved()
         while not holds():
             self.wait(STEP_S)
+            if (now := moved()) != before:
+                began, before = time.monotonic(), now
             assert time.monotonic() - began < WELL_S, f"{what}: not in {WELL_S:.0f} s"
 
     def _tend(self) -> None:
