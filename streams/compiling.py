@@ -38,7 +38,7 @@ MODULES = (
     "joining",
     "laying",
     "line_ways",
-    "lone_line",
+    "lone_lines",
     "numbering",
     "optimum",
     "packing",

@@ -1,13 +1,12 @@
 """From campaigns on a receipt to the best combination: components, orders, merging.
 
 The rule of this file: it decides what can be solved apart and puts the parts
-together again; the search itself is `solver`, accrual on given nets is
+together again; the searches are `assembly` and `lane_search`, accrual on given nets is
 `accrual_choice`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from itertools import combinations, permutations, product
 from math import lcm
 from typing import Final
 
@@ -19,51 +18,16 @@ from streams.core.assembly import Assembly, usual
 from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
 from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
-from streams.core.lone_line import LoneLines, nothing
+from streams.core.lone_lines import LoneLines
+from streams.core.orders import orders, tied_lanes
 from streams.core.problem import Problem, Seed
 from streams.core.search_budget import Budget
-from streams.core.task import Combination, Merit, Position, Rates, Solution, Task
+from streams.core.task import Combination, Merit, Position, Rates, Solution, Task, nothing
 from streams.core.written import all_written
 
 TIMES_WHOLE: Final = 100
 # What `lane_by_lane` may use: it is what stands when all others are spent.
 LANE_NODES: Final = 1_000
-
-
-def orders(
-    groups: Sequence[Sequence[int]], tied: frozenset[tuple[int, int]]
-) -> list[tuple[int, ...]]:
-    """
-    List the orders of lanes, later groups varying fastest.
-
-    Of those that differ in no pair of lanes that is *tied*, both ways, only the first.
-    """
-    found: dict[frozenset[tuple[int, int]], tuple[int, ...]] = {}
-    for each in product(*(permutations(group) for group in groups)):
-        order = tuple(lane for group in each for lane in group)
-        found.setdefault(tied.intersection(combinations(order, 2)), order)
-    return list(found.values())
-
-
-def tied_lanes(problem: Problem) -> frozenset[tuple[int, int]]:
-    """
-    Pair the lanes, both ways, whose order matters.
-
-    It doesn't where no line is in both: each takes of other amounts then, unless a threshold
-    counts them, or a cap of the receipt cuts whichever comes last.
-    """
-    lines: dict[int, set[int]] = {}
-    counted = set()
-    for offer in problem.offers:
-        lines.setdefault(offer.lane, set()).update(offer.lines)
-        if offer.net is not None or problem.cap is not None:
-            counted.add(offer.lane)
-    return frozenset(
-        (one, other)
-        for one, own in lines.items()
-        for other, others in lines.items()
-        if one != other and not (counted.isdisjoint((one, other)) and own.isdisjoint(others))
-    )
 
 
 def nets_of(problem: Problem, running: Sequence[int]) -> tuple[int, ...]:
@@ -381,7 +345,7 @@ class Solver:
             ),
         )
 
-    def _in(self, lines: tuple[int, ...], order: tuple[int, ...]) -> Task:
+    def _task_of(self, lines: tuple[int, ...], order: tuple[int, ...]) -> Task:
         """Make the task of one component; orders of all lanes differ in nothing else."""
         known = self.tasks.get(lines)
         if known is None:
@@ -487,7 +451,7 @@ class Solver:
                 bound += found.merit[0]
                 parts.append(found)
                 continue
-            task = self._in(lines, order)
+            task = self._task_of(lines, order)
             apart = search(task, budget, known, bounding=self.bounding)
             found = apart.run()
             bound += apart.bound
@@ -617,6 +581,15 @@ def _apart(problem: Problem, one: Offer, other: Offer) -> bool:
     return one.alone or other.alone or (one.id, other.id) in problem.odds
 
 
+def _at_odds(problem: Problem, offers: Sequence[Offer], one: Offer) -> int:
+    """Give a mask of the offers at odds with *one*."""
+    mask = 0
+    for at, other in enumerate(offers):
+        if one is not other and _apart(problem, one, other):
+            mask |= 1 << at
+    return mask
+
+
 def _odds(problem: Problem, offers: Sequence[Offer]) -> tuple[tuple[int, ...], int]:
     """Give by offer a mask of the offers at odds with it, and a mask of the plain line effects."""
     masks = []
@@ -624,10 +597,7 @@ def _odds(problem: Problem, offers: Sequence[Offer]) -> tuple[tuple[int, ...], i
     named = {one for one, _ in problem.odds}
     together = not named and not any(offer.alone for offer in offers)
     for place, one in enumerate(offers):
-        mask = 0
-        for at, other in enumerate(() if together else offers):
-            if one is not other and _apart(problem, one, other):
-                mask |= 1 << at
+        mask = 0 if together else _at_odds(problem, offers, one)
         masks.append(mask)
         seen = one.limit is not None or one.net is not None or one.items or one.alone
         if not (seen or mask or one.id in named or one.kind in ("basket", "set")):

@@ -5,7 +5,7 @@ from typing import final
 
 @final
 class Budget:
-    """Nodes left to all searches of a receipt, and the largest bound left unsearched."""
+    """Nodes left to all searches of a receipt, and whether one of them lacked some."""
 
     def __init__(self, nodes: int) -> None:
         """Allow *nodes*."""

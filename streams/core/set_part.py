@@ -48,6 +48,10 @@ class Entries:
         number: Their own among those of a part, so that bounds can be remembered by it.
         count: The line's pieces.
         own: The ways.
+        low: What a piece runs at, at least, by whichever of them.
+        high: The same at most.
+        most: The most that the line is worth without sets.
+        front: What a piece runs at and what it costs, by those that no other outdoes.
     """
 
     def __init__(self, number: int, count: int, own: list[Entry]) -> None:
@@ -322,8 +326,7 @@ class SetPart:
                 bare = line.most(into, one.running, one.off) + ROUNDED * self.scale
                 lost = self._lost(at, bare, one)
                 own.append(Entry(bare, min(one.runs), max(one.runs), lost, one))
-            if len(own) > 1:
-                own.sort(key=_by_bare)
+            own.sort(key=_by_bare)
             known = self.known[at, start] = self.gathered(at, own)
         return known
 

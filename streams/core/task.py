@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from streams.core.accrual_claims import Choice
+from streams.core.accrual_claims import NO_CHOICE, Choice
 from streams.core.combination import Claim, Offer, Unit
 
 # Objective, discount, − claims with needs, claims, priorities: larger is better.
@@ -41,6 +41,11 @@ class Solution(Struct, frozen=True):
 
 
 Accrue = Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]
+
+
+def nothing(start: Position) -> Solution:
+    """Claim nothing, and stay where the search begins."""
+    return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, start)
 
 
 class Task(Struct, frozen=True):

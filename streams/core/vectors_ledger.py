@@ -319,9 +319,7 @@ def result_document(result: Result) -> dict[str, Any]:
                 }
                 for line in result.lines
             },
-            "refund": msgspec.to_builtins(
-                dict(zip(("money", "gift", "points"), msgspec.structs.astuple(result.refund)))
-            ),
+            "refund": msgspec.structs.asdict(result.refund),
             "flags": list(result.flags),
             "tier": result.tier,
         }

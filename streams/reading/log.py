@@ -23,6 +23,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 from msgspec import Struct
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 # A broker that is there answers its metadata in milliseconds; a person is waiting.
 ANSWER_S = 6.0
@@ -45,14 +46,17 @@ silent.propagate = False
 
 
 REFUSALS = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - public names
-NO_LEADER_YET = frozenset(
+# Of a partition that has no leader yet, or whose broker has just come back.
+NOT_YET = frozenset(
     {
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
         KafkaError.REPLICA_NOT_AVAILABLE,
+        KafkaError.OFFSET_NOT_AVAILABLE,
     }
 )
+NO_END = "the broker doesn't say where it ends"
 
 
 class LogError(Exception):
@@ -185,23 +189,23 @@ class LogReader:
 
     def _span(self, topic: str, partition: int) -> tuple[int, int]:
         """Ask for as long as a broker may take: a topic that is new has no leaders at first."""
-        ends_at = time.monotonic() + ANSWER_S
-        while True:
-            try:
-                first, after = self._consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition),
-                    timeout=max(ends_at - time.monotonic(), RETRY_S),
-                )
-            except KafkaException as error:
-                said, passes = error.args[0].str(), error.args[0].code() in NO_LEADER_YET
-            else:
-                # librdkafka tells so of a partition that an answer left out.
-                said, passes = "the broker doesn't say where it ends", True
-                if min(first, after) >= 0:
-                    return first, after
-            if not passes or time.monotonic() + RETRY_S > ends_at:
-                raise LogError("KAFKA", f"{topic}: {said}")
-            time.sleep(RETRY_S)
+        patiently = Retrying(
+            retry=retry_if_exception(_passes),
+            stop=stop_after_delay(ANSWER_S),
+            wait=wait_fixed(RETRY_S),
+            reraise=True,
+        )
+        try:
+            return patiently(self._asked, TopicPartition(topic, partition))
+        except KafkaException as error:
+            raise LogError("KAFKA", f"{topic}: {error.args[0].str()}") from error
+
+    def _asked(self, place: TopicPartition) -> tuple[int, int]:
+        first, after = self._consumer.get_watermark_offsets(place, timeout=ANSWER_S)
+        if min(first, after) < 0:
+            # So librdkafka tells of a partition that an answer left out.
+            raise KafkaException(KafkaError(KafkaError.OFFSET_NOT_AVAILABLE, NO_END))
+        return first, after
 
     def to_end(
         self,
@@ -298,6 +302,11 @@ class LogReader:
 
     def _assign(self, places: Iterable[tuple[str, int]], start: int) -> None:
         self._consumer.assign([TopicPartition(topic, each, start) for topic, each in places])
+
+
+def _passes(error: BaseException) -> bool:
+    """Tell whether a broker may answer when it is asked again."""
+    return isinstance(error, KafkaException) and error.args[0].code() in NOT_YET
 
 
 def _is_end(message: Message) -> bool:

@@ -2,7 +2,7 @@ import pytest
 
 from streams.core.campaigns import Threshold
 from streams.core.combination import Offer
-from streams.core.optimum import orders, tied_lanes
+from streams.core.orders import orders, tied_lanes
 from streams.core.problem import Problem
 
 NET = Threshold(100)

@@ -13,7 +13,7 @@ from streams.core.combination import Claim, Offer
 from streams.core.discounting import discounted
 from streams.core.line_ways import effect_of, off_of
 from streams.core.problem import Problem
-from streams.core.task import Position, Solution
+from streams.core.task import Position, Solution, nothing
 
 
 @final
@@ -22,19 +22,22 @@ class LoneLines:
     The lines of a problem that are decided alone.
 
     Attributes:
-        problem: Without limits of its own between lines none of these matter.
+        any: Whether there can be some: of one lane, without points, a cap or exclusions.
+        effects: By line, its offers, those that ties prefer first.
         start: Where lines run at their list amounts.
     """
 
     def __init__(
         self, problem: Problem, units_of: Mapping[int, Sequence[int]], start: Position
     ) -> None:
-        self.problem = problem
+        self.units = problem.units
         self.units_of = units_of
         self.start = start
         self.effects: dict[int, list[Offer]] = {}
         lanes = {offer.lane for offer in problem.offers}
-        self.any = len(lanes) == 1 and not problem.seeds and problem.cap is None
+        self.any = (
+            len(lanes) == 1 and problem.cap is None and not problem.seeds and not problem.odds
+        )
         if self.any:
             for offer in sorted(problem.offers, key=lambda each: each.rank):
                 for line in offer.lines:
@@ -44,11 +47,10 @@ class LoneLines:
         """Give the best of a component; None where that takes a search."""
         if not self.any or len(lines) > 1:
             return None
-        line, offers = lines[0], self.effects.get(lines[0], [])
-        if not all(_is_plain(offer) for offer in offers) or self.problem.odds:
+        offers = self.effects.get(lines[0], [])
+        if not all(_is_plain(offer) for offer in offers):
             return None
-        units = self.problem.units
-        own = tuple(self.units_of.get(line, ()))
+        units, own = self.units, tuple(self.units_of.get(lines[0], ()))
         whole = sum([units[u].list for u in own])
         floor = sum([units[u].floor for u in own])
         quantity = sum([units[u].quantity for u in own])
@@ -70,11 +72,6 @@ class LoneLines:
             NO_CHOICE,
             Position(tuple(running), 0, 0, frozenset(), frozenset(), most, (claim,)),
         )
-
-
-def nothing(start: Position) -> Solution:
-    """Claim nothing."""
-    return Solution((Fraction(0), 0, 0, 0, 0), (), NO_CHOICE, start)
 
 
 def _is_plain(offer: Offer) -> bool:
