@@ -57,7 +57,7 @@ BUILD = """
 import sys
 from mypyc.build import mypycify
 from setuptools import setup
-modules = mypycify(sys.argv[1:], opt_level="1", group_name="streams.core.compiled")
+modules = mypycify(sys.argv[1:], opt_level="2", group_name="streams.core.compiled")
 setup(name="streams", packages=[], ext_modules=modules, script_args=["build_ext", "--inplace"])
 """
 

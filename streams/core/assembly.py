@@ -215,10 +215,12 @@ class Assembly:
         self.rest = task.fixed * self.fine  # What does not depend on the parts.
         self._set_rates()
         self.free: list[Part] = []  # The parts without claims on limited campaigns.
-        self.gains: dict[int, SetGains] = {}
+        self.gains = {
+            at: SetGains(part) for at, part in enumerate(self.groups) if isinstance(part, SetPart)
+        }
         self.parts: dict[tuple[int, tuple[Start, ...]], Part] = {}
         limits = {at: task.offers[at].limit or 0 for at in kind.limited}
-        self.takers = Takers(self.lines, limits, task.units, self.count)
+        self.takers = Takers(self.lines, limits, task.units, budget.take)
 
     @property
     def bound(self) -> Fraction:
@@ -320,10 +322,6 @@ class Assembly:
             found.append(SetPart(lines, self.task.units, self.task.offers, own, depth))
         return found
 
-    def count(self, nodes: int) -> bool:
-        """Use nodes of the budget; False when none is left."""
-        return self.budget.take(nodes)
-
     def _is_met(self, offer: Offer) -> bool:
         """Tell whether no combination misses an offer's threshold."""
         assert offer.net is not None
@@ -375,15 +373,15 @@ class Assembly:
 
     def _search(self, forced: int) -> None:
         """Go through the choices of who claims limited campaigns; *forced* part has the must."""
-        self.count(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
+        self.budget.take(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
         open_top = -1
         for taking in self.takers.choices(self._enough):
             if self.must in self.kind.limited and all(t.place != self.must for t in taking):
                 continue
-            if self.least >= 0 and not self.count(1):
+            if self.least >= 0 and not self.budget.take(1):
                 self.takers.spent = True
                 break
-            self.count(1 + len(self.task.units) // UNITS_SETTLED)
+            self.budget.take(1 + len(self.task.units) // UNITS_SETTLED)
             starts = self.takers.starts(taking)
             open_top = max(open_top, self._settle(starts, forced))
         self.spent |= self.takers.spent
@@ -429,8 +427,8 @@ class Assembly:
             bares = [part.entries(at, end).bare(ANY) for end, _ in ends]
             less = [(end, own - bares[0]) for (end, _), own in zip(ends, bares)]
             entries.append(_less(part, at, less))
-        gains = self._gains(self.groups.index(part), part)
-        self.count(gains.work + sum([len(each.own) for each in entries]) // ENTRIES_A_NODE)
+        gains = self.gains[self.groups.index(part)]
+        self.budget.take(gains.work + sum([len(each.own) for each in entries]) // ENTRIES_A_NODE)
         most = gains.most(entries, (ANY,) * len(entries))
         return most - sum([line.most(0, line.whole, 0) for line in part.lines])
 
@@ -458,8 +456,8 @@ class Assembly:
     ) -> int:
         """Give the most that a part is worth, less the prices of what its lines claim."""
         entries = [_less(part, line, own) for line, own in enumerate(ends)]
-        gains = self._gains(at, part)
-        self.count(gains.work)
+        gains = self.gains[at]
+        self.budget.take(gains.work)
         margin = part.scale * len(self.kind.lanes)  # What limits cut is rounded.
         return gains.most(entries, (ANY,) * len(entries)) + margin * len(entries)
 
@@ -520,7 +518,7 @@ class Assembly:
         seen: Sequence[int] = ()
         if prod([len(own) for own in listed]) >= DOUBTED:
             seen = self.doubtful
-            self.count(sum([len(own) for own in listed]) * len(seen))
+            self.budget.take(sum([len(own) for own in listed]) * len(seen))
         thresholds = Thresholds(self.task, self.kind.lanes, seen, starts)
         joining = Joining(
             [
@@ -530,7 +528,7 @@ class Assembly:
             thresholds.needs,
             self.scale,
             lambda: self.least - self.rest,
-            self.count,
+            self.budget.take,
             self.weigh,
         )
         joining.run()
@@ -551,16 +549,11 @@ class Assembly:
         known = self.parts.get((at, own))
         if known is None:
             if isinstance(group, SetPart):
-                known = SetWays(group, lambda: self._gains(at, group), own, self.count)
+                known = SetWays(group, self.gains[at], own, self.budget.take)
             else:
                 known = _Line(group, own[0])
             self.parts[at, own] = known
         return known
-
-    def _gains(self, at: int, part: SetPart) -> SetGains:
-        if at not in self.gains:
-            self.gains[at] = SetGains(part)
-        return self.gains[at]
 
     # --- Weighing a combination exactly ---------------------------------------
 
@@ -570,7 +563,7 @@ class Assembly:
         if whole in self.weighed:
             return
         self.weighed.add(whole)
-        self.count(self.weight)
+        self.budget.take(self.weight)
         task = self.task
         claims: dict[int, list[Claim]] = {lane: [] for lane in self.kind.lanes}
         for outcome in chosen:
@@ -644,7 +637,7 @@ class Assembly:
         at = Position(running, 0, 0, frozenset(), frozenset(), discount, claims)
         found = Solution(merit, claims, accrual, at)
         if self.best is not None and merit == self.best.merit:
-            self.best = first_of(task, self.best, found, self.count)
+            self.best = first_of(task, self.best, found, self.budget.take)
             return
         self.best = found
         self._raise(merit[0])

@@ -5,7 +5,7 @@ together again; the searches are `assembly` and `lane_search`, accrual on given 
 `accrual_choice`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import lcm
 from typing import Final
@@ -22,7 +22,7 @@ from streams.core.lone_lines import LoneLines
 from streams.core.orders import orders, tied_lanes
 from streams.core.problem import Problem, Seed
 from streams.core.search_budget import Budget
-from streams.core.task import Combination, Merit, Position, Rates, Solution, Task, nothing
+from streams.core.task import Accrue, Combination, Merit, Position, Rates, Solution, Task, nothing
 from streams.core.written import all_written
 
 TIMES_WHOLE: Final = 100
@@ -265,6 +265,46 @@ def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> b
     )
 
 
+class _Accruals:
+    """
+    The best accruals of one problem, each found once.
+
+    It knows nothing of the solver: tasks hold it, and what refers to itself would stay until
+    a collector finds it.
+    """
+
+    def __init__(self, problem: Problem, wary: frozenset[str]) -> None:
+        self.problem = problem
+        self.wary = wary
+        self.known: dict[object, Choice | None] = {}
+
+    def on(self, lines: tuple[int, ...], seeds: list[Seed], must: str | None) -> Accrue:
+        """Give what finds the best accrual of *seeds* on *lines*, with *must* where it is given."""
+        if not seeds:
+            return _no_accrual
+        problem, wary, known = self.problem, self.wary, self.known
+
+        def accrue(
+            nets: Sequence[int], cut: frozenset[int], applied: frozenset[str]
+        ) -> Choice | None:
+            key = lines, tuple(nets), cut, applied & wary, must, len(seeds)
+            if key not in known:
+                padded = [*nets, *([0] * (len(problem.lists) - len(nets)))]
+                earners = earners_on(problem, seeds, padded, cut, applied)
+                known[key] = (
+                    choose(earners, padded) if must is None else choose_with(earners, padded, must)
+                )
+            return known[key]
+
+        return accrue
+
+
+def _no_accrual(
+    _nets: Sequence[int], _cut: frozenset[int], _applied: frozenset[str]
+) -> Choice | None:
+    return NO_CHOICE
+
+
 class Solver:
     """
     Solves one problem, whole or with a campaign forced; shares one budget of nodes a call.
@@ -281,7 +321,7 @@ class Solver:
         self.groups = components(self.problem)
         self.wary = frozenset(one for one, _ in self.problem.odds)
         self.used = frozenset(offer.lane for offer in self.problem.offers)
-        self.accruals: dict[object, Choice | None] = {}
+        self.accruals = _Accruals(self.problem, self.wary)
         self.tasks: dict[tuple[int, ...], Task] = {}
         self.start = Position(tuple([unit.list for unit in problem.units]))
         self.units_of: dict[int, list[int]] = {}
@@ -329,7 +369,7 @@ class Solver:
             lanes,
             begin,
             cap - begin.discount if cap is not None and capped else None,
-            self._accrue(lines, seeds, forced),
+            self.accruals.on(lines, seeds, forced),
             rates.by_line,
             rates.fixed,
             rates.scale,
@@ -351,26 +391,6 @@ class Solver:
         if known is None:
             known = self.tasks[lines] = self.task(lines, order)
         return known if known.lanes == order else replace(known, lanes=order)
-
-    def _accrue(
-        self, lines: tuple[int, ...], seeds: list[Seed], must: str | None
-    ) -> Callable[[Sequence[int], frozenset[int], frozenset[str]], Choice | None]:
-        if not seeds:
-            return lambda _nets, _cut, _applied: NO_CHOICE
-
-        def accrue(
-            nets: Sequence[int], cut: frozenset[int], applied: frozenset[str]
-        ) -> Choice | None:
-            key = lines, tuple(nets), cut, applied & self.wary, must, len(seeds)
-            if key not in self.accruals:
-                padded = [*nets, *([0] * (len(self.problem.lists) - len(nets)))]
-                earners = earners_on(self.problem, seeds, padded, cut, applied)
-                self.accruals[key] = (
-                    choose(earners, padded) if must is None else choose_with(earners, padded, must)
-                )
-            return self.accruals[key]
-
-        return accrue
 
     def best(self, must: str | None = None) -> Combination | None:
         """Find the best combination, or the best that contains *must*; None where none does."""

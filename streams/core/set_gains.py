@@ -91,21 +91,36 @@ class SetGains:
     """
     The bounds of a part, once it is weighed.
 
-    What each line has a choice of is one of its entries, by its place, or `ANY`.  To bound
-    it once is as much work as *work* nodes, the first time.
+    What each line has a choice of is one of its entries, by its place, or `ANY`.
     """
 
     def __init__(self, part: SetPart) -> None:
         self.part = part
         self.counts = tuple([len(line.own) for line in part.lines])
-        self.ways = self._ways()
-        self.work = 1 + len(self.ways or ()) // WAYS_A_NODE
+        self.listed = False
+        self.ways: list[Filling] | None = None
         # By way, what it adds for what its own lines may enter by: much else leaves it the same.
-        self.totals: list[dict[tuple[int, ...], Added]] = [{} for _ in self.ways or ()]
+        self.totals: list[dict[tuple[int, ...], Added]] = []
         # By way, what it takes, as every packing of these pieces writes it.
-        number = Packing(0, self.counts).number
-        self.takes = [number(way.needs) for way in self.ways or ()]
+        self.takes: list[int] = []
         self.known: dict[tuple[int, ...], Bounded] = {}
+
+    @property
+    def work(self) -> int:
+        """Give the nodes of work that it is to bound the part once, the first time."""
+        self._list()
+        return 1 + len(self.ways or ()) // WAYS_A_NODE
+
+    def _list(self) -> None:
+        """List the ways to lay sets, when they are first asked for."""
+        if self.listed:
+            return
+        self.listed = True
+        self.ways = self._ways()
+        number = Packing(0, self.counts).number
+        for way in self.ways or ():
+            self.totals.append({})
+            self.takes.append(number(way.needs))
 
     def _ways(self) -> list[Filling] | None:
         """List the ways to lay sets; None where they are too many."""
@@ -144,6 +159,7 @@ class SetGains:
         self, entries: Sequence[Entries], choice: Sequence[int], whole: Sequence[int]
     ) -> Bounded:
         """Bound the part; *whole* tells by line its entries and its choice."""
+        self._list()
         bare = sum([own.bare(at) for own, at in zip(entries, choice)])
         roles: list[set[int]] = [{0} for _ in choice]
         if self.ways is None:
@@ -247,25 +263,27 @@ def _losses(
 
 def _ways(part: SetPart, offer: Offer, counts: Sequence[int]) -> Iterator[tuple[Taken, ...]]:
     """Yield every way to fill an offer's groups with pieces of lines."""
-    able = [line.line in offer.lines for line in part.lines]
+    fit = [
+        [line.line in offer.lines and line.line in fits for line in part.lines]
+        for _, fits in offer.groups
+    ]
+    yield from _filled(offer, fit, 0, counts)
 
-    def filled(group: int, left: Sequence[int]) -> Iterator[tuple[Taken, ...]]:
-        if group == len(offer.groups):
-            yield ()
-            return
-        take, fits = offer.groups[group]
-        own = [
-            count if able[at] and part.lines[at].line in fits else 0
-            for at, count in enumerate(left)
-        ]
-        for taken in _taken(take, own, 0):
-            rest = list(left)
-            for at, count in taken:
-                rest[at] -= count
-            for others in filled(group + 1, rest):
-                yield (taken, *others)
 
-    yield from filled(0, counts)
+def _filled(
+    offer: Offer, fit: Sequence[Sequence[bool]], group: int, left: Sequence[int]
+) -> Iterator[tuple[Taken, ...]]:
+    """Yield every way to fill the groups from *group* on with what is left of each line."""
+    if group == len(offer.groups):
+        yield ()
+        return
+    own = [count if fits else 0 for count, fits in zip(left, fit[group])]
+    for taken in _taken(offer.groups[group][0], own, 0):
+        rest = list(left)
+        for at, count in taken:
+            rest[at] -= count
+        for others in _filled(offer, fit, group + 1, rest):
+            yield (taken, *others)
 
 
 def _taken(take: int, able: Sequence[int], first: int) -> Iterator[Taken]:

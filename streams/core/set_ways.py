@@ -27,7 +27,7 @@ class SetWays:
     def __init__(
         self,
         part: SetPart,
-        gains: Callable[[], SetGains],
+        gains: SetGains,
         starts: Sequence[Start],
         count: Callable[[int], bool],
     ) -> None:
@@ -47,7 +47,7 @@ class SetWays:
     def tighten(self) -> None:
         """Lower `most`, once and while there are nodes, to what the ways to lay sets allow."""
         if not self.losses and self.count(1):
-            gains = self.gains()
+            gains = self.gains
             self.count(gains.work)
             most, self.losses = gains.most_and_losses(self.entries, (ANY,) * len(self.entries))
             self.most = min(self.most, most)
@@ -113,7 +113,7 @@ class SetWays:
         if not losses:  # No node was left to bound the part.
             self.whole = False
             return
-        gains, count = self.gains(), len(self.entries)
+        gains, count = self.gains, len(self.entries)
         yield self._lane((*chosen, *[0] * (count - len(chosen))))
         for at in range(len(chosen), count):
             before = (*chosen, *[0] * (at - len(chosen)))
