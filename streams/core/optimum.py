@@ -475,9 +475,9 @@ class Solver:
             apart = search(task, budget, known, bounding=self.bounding)
             found = apart.run()
             bound += apart.bound
+            budget.spent |= apart.spent
             if found is None and known is not None:
                 return None, bound
-            budget.spent |= apart.spent
             parts.append(nothing(task.start) if found is None else found)
         return parts, bound
 

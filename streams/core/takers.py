@@ -174,9 +174,10 @@ class Takers:
 
     def ends(self, line: int) -> list[tuple[Start, int]] | None:
         """
-        List where a line may go on from: without a claim, and with nothing or all of each.
+        List where a line may go on from: without a claim, and with all of each.
 
-        What lies between is between in all it is worth; None where it may not be.
+        With nothing of one it is where it also comes to without a claim; what lies between is
+        between in all it is worth.  None where it may not be.
 
         Returns:
             Each start, and what it costs at prices.
@@ -189,19 +190,18 @@ class Takers:
                 percent < 0 for step in own.steps[taker.at :] for _, percent, _, _ in step.plain
             ):
                 return None
-            start = taker.start
-            for off in (0, taker.most):
-                end = Start(
-                    taker.at,
-                    start.running - off,
-                    start.off + off,
-                    (*start.places, taker.place),
-                    own.after(start.runs, off) if off else start.runs,
-                )
-                cost = prices[taker.place] * off
-                if cost < least.get((end.at, end.runs), cost + 1):
-                    least[end.at, end.runs] = cost
-                    found.append((end, cost))
+            start, off = taker.start, taker.most
+            end = Start(
+                taker.at,
+                start.running - off,
+                start.off + off,
+                (*start.places, taker.place),
+                own.after(start.runs, off),
+            )
+            cost = prices[taker.place] * off
+            if cost < least.get((end.at, end.runs), cost + 1):
+                least[end.at, end.runs] = cost
+                found.append((end, cost))
         return found
 
     # --- Choosing -------------------------------------------------------------

@@ -270,6 +270,38 @@ def test_limits_and_sets_come_out_as_in_the_search_by_lanes(problem):
     assert not (together.proven and by_lanes.proven) or by_lanes.merit == together.merit
 
 
+def two_orders():
+    """Build a receipt whose second order of lanes is better, by a little."""
+    prices = (40970, 5000, 9210, 32890)
+    units = tuple(Unit(line, (0,), 1000, price, 0) for line, price in enumerate(prices))
+    everything = (0, 1, 2, 3)
+    offers = (
+        Offer("brand", 0, "percent", 500, everything, cap=4000),
+        Offer("set", 1, "set", 2000, (0, 2), groups=((2, frozenset((0, 2))),), reward="percent"),
+        Offer("group", 1, "percent", 500, (0, 1)),
+        Offer("town", 2, "percent", 500, (0, 1)),
+    )
+    earners = (
+        Earner("points", 0, "per", 5, 100, "bonus", 1, everything),
+        Earner("promo", 1, "percent", 500, 10_000, "bonus", 1, (0, 1)),
+    )
+    seeds = tuple(Seed(each, None, skip_discounted=False) for each in earners)
+    return Problem(prices, units, offers, seeds, frozenset(), ((0,), (1, 2), (3,)), None, 20_000)
+
+
+def test_what_few_nodes_prove_is_what_many_find():
+    """Wherever they run out: also in an order in which nothing better had been found yet."""
+    problem = two_orders()
+    best = Solver(problem).best()
+    found = [
+        Solver(Problem(**{**fields(problem), "nodes": nodes})).best()
+        for nodes in range(1, best.nodes + 1)
+    ]
+
+    assert all(few.merit == best.merit for few in found if few.proven)
+    assert not all(few.proven for few in found)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(shop_like())
 def test_what_sets_add_is_remembered_as_it_would_be_worked_out_anew(problem):
