@@ -39,6 +39,8 @@ PARTITIONS = 4
 KEYS = 150
 SENT_IN = 600.0
 """Seconds after which a record that no broker took is given up; longer than all faults."""
+WAITING_MOST = 20_000
+"""Records that wait for the broker; a source that it takes them from more slowly sends no more."""
 
 Rows = dict[bytes, bytes]
 
@@ -132,7 +134,7 @@ class Feed:
                 self._begin_anew()
             now = time.monotonic()
             owed, at = owed + (now - at) * self.rate, now
-            for _ in range(int(owed)):
+            for _ in range(min(int(owed), WAITING_MOST - len(self._producer))):
                 self._serial += 1
                 key = b"k%d" % self._dice.randrange(KEYS)
                 value = b"%d/%b" % (self._serial, self._padding)
