@@ -18,16 +18,9 @@ from typing import Any
 
 from streams.core.campaigns import Campaign, load_campaign
 from streams.core.conditions import Atom, Bounds, Every, Tree
-from streams.core.matching import (
-    CampaignIndex,
-    GoodsLine,
-    Match,
-    Occasion,
-    Refusal,
-    goods_attributes,
-    judge,
-    reachable,
-)
+from streams.core.judging import judge, reachable
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import GoodsLine, Match, Occasion, Refusal, goods_attributes
 from streams.core.programme import Programme, load_programme
 from streams.core.runs import instant, local, open_at
 

@@ -11,13 +11,14 @@ worse another outcome of a part may be.  Few are, and those are put together.
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
-from typing import Final, final
+from typing import Final
 
 from msgspec.structs import replace
 
 from streams.core.combination import Claim, Offer
 from streams.core.discounting import discount_lane
 from streams.core.joining import Joining
+from streams.core.line_part import LinePart
 from streams.core.line_ways import DEEP, LineWays, Start
 from streams.core.numbering import first_of, tidied
 from streams.core.part import Outcome
@@ -28,6 +29,7 @@ from streams.core.set_ways import SetWays
 from streams.core.takers import Takers
 from streams.core.task import Merit, Position, Solution, Task
 from streams.core.thresholds import Thresholds
+from streams.core.usual import Usual, usual
 
 # Worths are kept in parts of the scale, as the coupon's share is a ratio: in so many a minor
 # unit that rates stay below 30 bits and worths below 62, with which a compiled search is fast.
@@ -45,124 +47,7 @@ ENTRIES_A_NODE: Final = 4  # Ways of lines into the lane of the sets, to take th
 SMALL: Final = 24  # Pieces of a component for which a good combination isn't looked for first.
 
 
-@final
-class Usual:
-    """
-    What ties the parts of a usual receipt together.
-
-    Attributes:
-        lanes: Lanes in use, in order.
-        limited: Places of line effects whose limit may bind.
-        block: Place of the coupon in the last lane, or −1.
-    """
-
-    def __init__(self, lanes: tuple[int, ...], limited: frozenset[int], block: int) -> None:
-        self.lanes = lanes
-        self.limited = limited
-        self.block = block
-
-
-def usual(task: Task) -> Usual | None:
-    """Find what ties the parts together, or None where more does than an assembly can weigh."""
-    offers = task.offers
-    used = {offer.lane for offer in offers}
-    lanes = tuple(lane for lane in task.lanes if lane in used)
-    blocks = [at for at, offer in enumerate(offers) if offer.kind == "basket"]
-    limited = frozenset(at for at, offer in enumerate(offers) if offer.limit is not None)
-    apart = (
-        task.cap_left is None
-        and not any(task.odds)
-        and not any(offer.alone or offer.items for offer in offers)
-        and all(whole <= task.scale and cut <= task.scale for whole, cut in task.rates.values())
-        and (not blocks or (len(blocks) == 1 and _last(task, blocks[0], lanes)))
-        and _limits_fit([offers[at] for at in limited], offers, lanes)
-        and _sets_fit(offers)
-    )
-    return Usual(lanes, limited, blocks[0] if blocks else -1) if apart else None
-
-
-def _limits_fit(limited: Sequence[Offer], offers: Sequence[Offer], lanes: Sequence[int]) -> bool:
-    """Tell whether all limits are of line effects of one lane, before which no set is laid."""
-    if not limited:
-        return True
-    lane = limited[0].lane
-    return (
-        all(offer.lane == lane for offer in limited)
-        and not any(offer.skip or offer.kind in ("set", "basket") for offer in limited)
-        and not any(
-            offer.kind == "set" and lanes.index(offer.lane) <= lanes.index(lane) for offer in offers
-        )
-    )
-
-
-def _sets_fit(offers: Sequence[Offer]) -> bool:
-    """Tell whether no line is in sets of two lanes, directly or through other lines."""
-    groups: dict[int, set[int]] = {}
-    lanes: dict[int, set[int]] = {}
-    for offer in offers:
-        if offer.kind != "set":
-            continue
-        joined = set(offer.lines).union(*(groups.get(line, ()) for line in offer.lines))
-        used = {offer.lane}.union(*(lanes.get(line, ()) for line in joined))
-        if len(used) > 1:
-            return False
-        for line in joined:
-            groups[line], lanes[line] = joined, used
-    return True
-
-
-def _last(task: Task, place: int, lanes: tuple[int, ...]) -> bool:
-    """Tell whether a coupon is alone in the last lane, and so always worth having."""
-    block = task.offers[place]
-    if task.wary >> place & 1:
-        return False
-    if block.lane != lanes[-1] or block.limit is not None or block.figure <= 0:
-        return False
-    if sum(offer.lane == block.lane for offer in task.offers) > 1:
-        return False
-    rates = [task.rates[line] for line in block.lines]
-    return all(whole == cut and cut < task.scale for whole, cut in rates)
-
-
-class _Line:
-    """A line that no set ties to others, as a part."""
-
-    whole = True
-
-    def __init__(self, line: LineWays, start: Start) -> None:
-        self.lines = (line,)
-        self.start = start
-        self.most = line.most(start.at, start.running, start.off)
-
-    def tighten(self) -> None:
-        """Leave `most`, which is exact."""
-
-    def best(self, guess: int, least: int, must: int) -> list[Outcome]:
-        """List the outcomes not below *least* and the best less *guess*, best first."""
-        if must < 0:
-            return self.outcomes(max(least, self.most - guess), must)
-        found = self.outcomes(least, must)
-        return [each for each in found if each.worth >= found[0].worth - guess]
-
-    def quick(self) -> list[Outcome]:
-        """Give the best outcomes."""
-        return self.outcomes(self.most, -1)
-
-    def outcomes(self, least: int, must: int) -> list[Outcome]:
-        """List the outcomes whose worth is not below *least*, best first."""
-        line, start = self.lines[0], self.start
-        ways = line.ways(start.at, start.running, start.off, least)
-        found = [(way.worth, (*start.places, *way.places)) for way in ways]
-        if must >= 0:
-            found = [each for each in found if must in each[1]]
-        found.sort(key=lambda each: (-each[0], each[1]))
-        return [
-            Outcome(worth, tuple([(place, line.own) for place in places]))
-            for worth, places in found
-        ]
-
-
-Part = _Line | SetWays
+Part = LinePart | SetWays
 
 
 class Assembly:
@@ -551,7 +436,7 @@ class Assembly:
             if isinstance(group, SetPart):
                 known = SetWays(group, self.gains[at], own, self.budget.take)
             else:
-                known = _Line(group, own[0])
+                known = LinePart(group, own[0])
             self.parts[at, own] = known
         return known
 

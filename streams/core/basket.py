@@ -16,7 +16,7 @@ from streams.core import conditions
 from streams.core.calendar import LATEST, CalendarError, yearly
 from streams.core.conditions import DEPTH_MOST, TRUE, VALUES_MOST, Condition
 from streams.core.grammar import LARGEST, TEXT_LONGEST, DocumentError, Fault, Path, shown, sound
-from streams.core.matching import Left
+from streams.core.occasion import Left
 from streams.core.receipt import EpochMs, Money, Points, Thousandths
 from streams.core.runs import instant
 

@@ -24,8 +24,8 @@ from streams.core.combination import WHOLE_BP, Offer, Unit
 from streams.core.conditions import holds
 from streams.core.earning import earner_of, rules_out
 from streams.core.masks import bits
-from streams.core.matching import (
-    CampaignIndex,
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import (
     GoodsLine,
     Left,
     Match,

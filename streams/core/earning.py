@@ -34,7 +34,8 @@ from streams.core.campaigns import (
 )
 from streams.core.conditions import Birth, birthday_year
 from streams.core.lanes import Offer, Rate, places, plain_claims, rate_of
-from streams.core.matching import CampaignIndex, GoodsLine, Match, Occasion, member_attributes
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import GoodsLine, Match, Occasion, member_attributes
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points
 

@@ -13,13 +13,23 @@ Worths are integers over the component's common denominator, `scale`.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from streams.core.bounds import Bounds, Gain
+from streams.core.bounds import Bounds
 from streams.core.combination import Claim, Unit
 from streams.core.depth import allow_depth
 from streams.core.discounting import claimed, discount_lane, over_units
+from streams.core.lane_branch import (
+    Branch,
+    Gains,
+    Laying,
+    Option,
+    Row,
+    Rows,
+    Stock,
+    raise_to,
+    rank,
+)
 from streams.core.laying import Layings, by_number, layings, told_apart
 from streams.core.numbering import first_of, tidied
 from streams.core.search_budget import Budget
@@ -27,9 +37,6 @@ from streams.core.task import Claims, Position, Solution, Task
 
 UNITS_A_NODE = 16
 LANE_NODES = 3  # Entering a lane weighs every line.
-
-Gains = dict[int, dict[int, Gain]]  # By set and piece.
-Item = tuple[int, int, int]  # Gain by discount, discount, gain.
 
 
 class Search:
@@ -328,7 +335,7 @@ class _Lane:
             for u in free
             if self.task.units[u].line in bounds.set_lines
         }
-        self._sets(_Laying(number, way, count, worth, opens, gains), claims, taken, dead)
+        self._sets(Laying(number, way, count, worth, opens, gains), claims, taken, dead)
 
     def _add_later_gains(self, gains: Gains, after: dict[int, int], dead: int) -> None:
         """Count for units claimed in this lane what sets of later lanes can add."""
@@ -336,7 +343,7 @@ class _Lane:
             if place not in self.sets:
                 known.update(self.bounds.gains(place, self.depth + 1, after, after, dead))
 
-    def _sets(self, laying: "_Laying", claims: Claims, taken: frozenset[int], dead: int) -> None:
+    def _sets(self, laying: Laying, claims: Claims, taken: frozenset[int], dead: int) -> None:
         """Lay further sets of the same offer in the order of its ways, then the next offer's."""
         number, count = laying.number, laying.count
         if number == len(self.sets):
@@ -366,7 +373,7 @@ class _Lane:
                     self._sets(self._laid(laying, claim, at, dead), *after)
         self._sets(laying.next(), claims, taken, dead)
 
-    def _laid(self, laying: "_Laying", claim: Claim, way: int, dead: int) -> "_Laying":
+    def _laid(self, laying: Laying, claim: Claim, way: int, dead: int) -> Laying:
         """Count a set: its pieces leave this lane, and sets of later lanes see what they run at."""
         _, own, after = self._weigh(claim, dead)
         worth = laying.worth + own - sum(laying.opens[u] for u in claim.units)
@@ -375,7 +382,7 @@ class _Lane:
             for place, each in laying.gains.items()
         }
         self._add_later_gains(gains, after, dead)
-        return _Laying(laying.number, way, laying.count + 1, worth, laying.opens, gains)
+        return Laying(laying.number, way, laying.count + 1, worth, laying.opens, gains)
 
     def _tight_allowance(self, dead: int) -> int:
         """Give what this lane's left-out effects can add to the tables."""
@@ -413,8 +420,8 @@ class _Lane:
             worth += own
             self._add_later_gains(gains, after, dead)
         rows, still = self._rows(list(self.search.units_of), taken, dead, gains)
-        stock = {p: _Stock() for p in self.effects if p in self.bounds.tight}
-        self._line(_Branch(_Rows(rows, dead), 0, worth + still, stock, gains), claims, taken)
+        stock = {p: Stock() for p in self.effects if p in self.bounds.tight}
+        self._line(Branch(Rows(rows, dead), 0, worth + still, stock, gains), claims, taken)
 
     def _rows(
         self,
@@ -422,7 +429,7 @@ class _Lane:
         taken: frozenset[int],
         dead: int,
         gains: Gains,
-    ) -> tuple[list["_Row"], int]:
+    ) -> tuple[list[Row], int]:
         """
         Weigh the options of every line, and sum the worth of the lines that have none.
 
@@ -437,7 +444,7 @@ class _Lane:
                 continue
             passed = self._later(units, later, dead)
             options = [
-                _Option(place, claim, off, worth, self._later_gains(gains, after, dead))
+                Option(place, claim, off, worth, self._later_gains(gains, after, dead))
                 for place in by_line.get(line, ())
                 if self._free(place, units, taken, dead)
                 for claim in (Claim(self.task.offers[place], units),)
@@ -449,7 +456,7 @@ class _Lane:
                 same = {u: self.at.running[u] for u in units}
             left = self._later_gains(gains, same, dead)
             for each in (left, *(option.gains for option in options)):
-                _raise(gains, each)
+                raise_to(gains, each)
             if options:
                 rows.append(self._row(line, options, passed, left))
             else:
@@ -474,24 +481,24 @@ class _Lane:
     def _row(
         self,
         line: int,
-        options: list["_Option"],
+        options: list[Option],
         passed: int,
         left: Gains,
-    ) -> "_Row":
+    ) -> Row:
         """Keep one of the effects that take the same and that nothing else sees."""
-        kept: dict[object, _Option] = {}
+        kept: dict[object, Option] = {}
         for option in options:
             seen = not self.task.plain >> option.place & 1 or option.place == self.search.must
             key: object = (option.place,) if seen else option.off
             known = kept.get(key)
-            if known is None or _rank(option) < _rank(known):
+            if known is None or rank(option) < rank(known):
                 kept[key] = option
         tight = self.bounds.tight
         free = [option.worth for option in kept.values() if option.place not in tight]
         ordered = sorted(kept.values(), key=lambda each: (-each.worth, each.claim.offer.id))
-        return _Row(line, tuple(ordered), passed, max([passed, *free]), left)
+        return Row(line, tuple(ordered), passed, max([passed, *free]), left)
 
-    def _line(self, branch: "_Branch", claims: Claims, taken: frozenset[int]) -> None:
+    def _line(self, branch: Branch, claims: Claims, taken: frozenset[int]) -> None:
         """Decide the branch's next line: each campaign that can have it, or none."""
         rows, number = branch.rows, branch.number
         first = self.search.best is None  # Nothing can be cut yet.
@@ -517,7 +524,7 @@ class _Lane:
         if passing:
             self._line(branch.passing(row), claims, taken)
 
-    def _line_bound(self, branch: "_Branch") -> int:
+    def _line_bound(self, branch: Branch) -> int:
         rows, number = branch.rows, branch.number
         bound = self.ground + branch.worth + rows.rest[number]
         for place, stock in branch.stock.items():
@@ -528,14 +535,14 @@ class _Lane:
             bound += self.bounds.all_gains(still, {})
         return bound
 
-    def _without(self, branch: "_Branch", dead: int, taken: frozenset[int]) -> "_Branch":
+    def _without(self, branch: Branch, dead: int, taken: frozenset[int]) -> Branch:
         """Weigh the lines still open anew, when a claim has ruled out other campaigns."""
         lines = [row.line for row in branch.rows.rows[branch.number :]]
         gains = {place: dict(own) for place, own in branch.gains.items()}
         fresh, still = self._rows(lines, taken, dead, gains)
-        return _Branch(_Rows(fresh, dead), 0, branch.worth + still, branch.stock, gains)
+        return Branch(Rows(fresh, dead), 0, branch.worth + still, branch.stock, gains)
 
-    def _tight_gain(self, place: int, own: "_Stock", rows: "_Rows", number: int) -> int:
+    def _tight_gain(self, place: int, own: Stock, rows: Rows, number: int) -> int:
         """
         Give what a limited effect adds at most: the best of its gains under its limit.
 
@@ -588,154 +595,6 @@ class _Lane:
                 (*at.claims, *claims),
             ),
         )
-
-
-class _Laying(Struct, frozen=True):
-    """
-    How far the sets of a lane are laid.
-
-    Attributes:
-        opens: What each free piece counts without sets.
-        gains: By set and piece, what it can add.
-    """
-
-    number: int
-    way: int
-    count: int
-    worth: int
-    opens: dict[int, int]
-    gains: Gains
-
-    def next(self) -> "_Laying":
-        """Go on to the next offer."""
-        return _Laying(self.number + 1, 0, 0, self.worth, self.opens, self.gains)
-
-
-class _Option(Struct, frozen=True):
-    """
-    A line effect on a line.
-
-    Attributes:
-        off: What it takes before cuts.
-        worth: The most the line is worth then, without sets.
-        gains: By set of a later lane and piece, what it can add then.
-    """
-
-    place: int
-    claim: Claim
-    off: int
-    worth: int
-    gains: Gains
-
-
-class _Row(Struct, frozen=True):
-    """
-    A line's options.
-
-    Attributes:
-        passed: Its worth without any of them; *left* is what sets can add then.
-        open: The best of all but limited effects.
-    """
-
-    line: int
-    options: tuple[_Option, ...]
-    passed: int
-    open: int
-    left: Gains
-
-
-class _Rows:
-    """The lines still to decide, and what they can be worth from each on."""
-
-    def __init__(self, rows: list[_Row], dead: int) -> None:
-        self.rows = rows
-        self.dead = dead
-        self.rest = [0]
-        for row in reversed(rows):
-            self.rest.append(self.rest[-1] + row.open)
-        self.rest.reverse()
-        self.known: dict[tuple[int, int], list[Item]] = {}
-
-    def gains(self, place: int, number: int) -> list[Item]:
-        """List what a limited effect would gain on the lines from *number* on."""
-        known = self.known.get((place, number))
-        if known is None:
-            known = [
-                _item(option.off, option.worth - row.open)
-                for row in self.rows[number:]
-                for option in row.options
-                if option.place == place and option.worth > row.open
-            ]
-            self.known[place, number] = known
-        return known
-
-
-class _Stock(Struct, frozen=True):
-    """What a limited effect has claimed so far."""
-
-    items: tuple[Item, ...] = ()
-
-    def more(self, option: _Option, passed: int) -> "_Stock":
-        """Add a line; without a discount it is worth *passed*."""
-        return _Stock((*self.items, _item(option.off, max(0, option.worth - passed))))
-
-
-class _Branch(Struct, frozen=True):
-    """
-    Where the lines of a lane are decided up to.
-
-    Attributes:
-        worth: Of all lines decided, limited effects not counted.
-        stock: What limited effects have claimed.
-        gains: By set of a later lane and piece, what it can add at most.
-    """
-
-    rows: _Rows
-    number: int
-    worth: int
-    stock: dict[int, _Stock]
-    gains: Gains
-
-    def passing(self, row: _Row) -> "_Branch":
-        """Leave the line without a campaign in this lane."""
-        worth = self.worth + row.passed
-        return _Branch(self.rows, self.number + 1, worth, self.stock, self._with(row.left))
-
-    def taking(self, row: _Row, option: _Option) -> "_Branch":
-        """Give the line to a campaign; a limited one's gain goes to its stock."""
-        stock, value = self.stock, option.worth
-        if option.place in stock:
-            value = row.passed
-            stock = {**stock, option.place: stock[option.place].more(option, row.passed)}
-        gains = self._with(option.gains)
-        if option.place in stock and gains:
-            # Cut to less, the line may run anywhere between.
-            gains = self.gains
-        return _Branch(self.rows, self.number + 1, self.worth + value, stock, gains)
-
-    def _with(self, own: Gains) -> Gains:
-        if not own:
-            return self.gains
-        return {place: {**each, **own.get(place, {})} for place, each in self.gains.items()}
-
-
-def _item(off: int, gain: int) -> Item:
-    """Write a gain with its rate, which orders it."""
-    return (gain << 40) // off, off, gain
-
-
-def _raise(gains: Gains, own: Gains) -> None:
-    """Raise gains to *own* where that is more."""
-    for place, each in own.items():
-        known = gains[place]
-        for unit, (gain, base) in each.items():
-            most, dearest = known.get(unit, (0, 0))
-            known[unit] = max(most, gain), max(dearest, base)
-
-
-def _rank(option: _Option) -> tuple[bool, int, str]:
-    offer = option.claim.offer
-    return offer.coded, -offer.priority, offer.id
 
 
 def _by_line(own: Sequence[int], units: Sequence[Unit]) -> dict[int, list[int]]:

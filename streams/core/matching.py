@@ -1,9 +1,8 @@
 """Which campaigns apply to a basket, and to which of its lines: promotions.md §3.
 
-`judge` walks one campaign's conditions in the order in which refusals are
-reported, and is the reference.  `CampaignIndex` compiles all campaigns into
-bitmasks and finds the same matches at a cost that follows the hits, not the
-number of campaigns.  The rule of this file: only what is known before any
+`CampaignIndex` compiles all campaigns into bitmasks and finds the matches that
+`judging` finds for each at a cost that follows the hits, not the number of
+campaigns.  The rule of this file: only what is known before any
 combination is chosen decides here; what depends on claims belongs to
 `combination`.
 
@@ -11,108 +10,36 @@ Values that are made for each receipt are kept from the garbage collector
 (`gc=False`): none of them can be part of a cycle.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
-from streams.core.calendar import MINUTE_MS
-from streams.core.campaigns import Basket, Campaign, Threshold
+from streams.core.campaigns import Campaign
 from streams.core.conditions import (
     TRUE,
     Atom,
     AttributeMap,
-    Birth,
     Condition,
-    evaluate,
-    holds,
 )
-from streams.core.masks import ConditionIndex, Toggles, UnknownIndex, bits, mask_of
+from streams.core.judging import reachable
+from streams.core.masks import ConditionIndex, UnknownIndex, bits, mask_of
+from streams.core.occasion import (
+    GoodsLine,
+    Match,
+    Occasion,
+    Reason,
+    Refusal,
+    goods_attributes,
+)
 from streams.core.programme import Programme
-from streams.core.receipt import EpochMs, Money, Points, Thousandths
-from streams.core.runs import DAY_MINUTES, MILLISECOND, WEEK_DAYS, Runs, local, running
+from streams.core.receipt import EpochMs, Money, Thousandths
+from streams.core.service_times import ServiceTimes
 
-Reason = Literal[
-    "not_running", "who", "where", "code", "offer", "limit", "budget", "goods", "channel",
-    "payment", "threshold",
-]  # fmt: skip
-WEEK_MINUTES = WEEK_DAYS * DAY_MINUTES
-EPOCH_WEEK_MINUTE = 3 * DAY_MINUTES  # 1 January 1970 was a Thursday; weeks begin on Monday.
-QUARTER_MS = 15 * MINUTE_MS
-QUARTERS_MOST = 40_000  # A year of them is remembered.
 EXCLUSIONS = 3  # From discounts, from points, from redemption: the first rows of the index.
 MEMO_BYTES = 32 * 1024 * 1024  # What remembered products may take; beyond it all are forgotten.
 MEMO_ENTRY_BYTES = 300  # A remembered product without its mask.
-
-
-class GoodsLine(Struct, frozen=True, gc=False):
-    """
-    A line as conditions see it.
-
-    Attributes:
-        price: Minor units per 1000 thousandths.
-        list: The line's amount before discounts.
-        attributes: The product's, without sku, price and quantity.
-    """
-
-    sku: str
-    price: Money
-    quantity: Thousandths
-    list: Money
-    attributes: AttributeMap = {}
-
-
-class Left(Struct, frozen=True, gc=False):
-    """What a campaign's counters leave for this receipt; None is without limit."""
-
-    uses: int | None = None
-    amount: Money | Points | None = None
-
-
-class Occasion(Struct, frozen=True):
-    """
-    A basket with all that conditions may ask.
-
-    Attributes:
-        at: Event time.
-        store: Attributes of the place.
-        member: Attributes of the member, by `member_attributes`; empty without a member.
-        codes: Ids of campaigns whose coupon was presented.
-        offers: Ids of campaigns offered to this member.
-        payments: Tenders planned.
-        left: By campaign id, where a counter limits it.
-    """
-
-    at: EpochMs
-    lines: tuple[GoodsLine, ...]
-    store: AttributeMap = {}
-    member: AttributeMap = {}
-    codes: frozenset[str] = frozenset()
-    offers: frozenset[str] = frozenset()
-    channel: str = ""
-    payments: tuple[str, ...] = ()
-    left: Mapping[str, Left] = {}
-
-
-class Match(Struct, frozen=True, gc=False):
-    """A campaign that may apply, and its eligible lines: bit i is the i-th line."""
-
-    campaign: Campaign
-    lines: int
-
-
-class Refusal(Struct, frozen=True, gc=False):
-    """
-    The first reason why a campaign does not apply.
-
-    Attributes:
-        unknown: Names a tree asked for in vain, sorted; None where the reason is no tree.
-    """
-
-    reason: Reason
-    unknown: tuple[str, ...] | None = None
 
 
 class ExcludedLines(Struct, frozen=True, gc=False):
@@ -121,249 +48,6 @@ class ExcludedLines(Struct, frozen=True, gc=False):
     discounts: int = 0
     points: int = 0
     redemption: int = 0
-
-
-def member_attributes(
-    attributes: AttributeMap,
-    *,
-    at: EpochMs,
-    zone: ZoneInfo,
-    tier: str | None = None,
-    born: tuple[int, int] | None = None,
-    born_known_at: EpochMs | None = None,
-    purchases: int | None = None,
-) -> dict[str, Any]:
-    """
-    Gather what `who` may ask of a member.
-
-    Args:
-        attributes: The member's own.
-        at: Event time, for the birthday.
-        zone: The programme's.
-        tier: The tier that earns this receipt.
-        born: Month and day of birth.
-        born_known_at: Since when that is known; None is always.
-        purchases: Receipts before this one; None is unknown.
-    """
-    found = dict(attributes)
-    if tier is not None:
-        found["tier"] = tier
-    if purchases is not None:
-        found["purchase"] = purchases + 1
-    if born is not None:
-        known_on = None if born_known_at is None else local(born_known_at, zone).date()
-        found["birthday"] = Birth(*born, known_on, local(at, zone).date())
-    return found
-
-
-def goods_attributes(line: GoodsLine) -> dict[str, Any]:
-    """Gather what `goods` and `spendable_on` may ask of a line."""
-    own = {"sku": line.sku, "price": line.price, "quantity": line.quantity}
-    return {**line.attributes, **own}
-
-
-# --- Reference ----------------------------------------------------------------
-
-
-def judge(programme: Programme, campaign: Campaign, occasion: Occasion) -> Match | Refusal:
-    """Decide whether *campaign* may apply, and say the first reason if not."""
-    refusal = _refused(programme, campaign, occasion)
-    if refusal is not None:
-        return refusal
-    lines, unknown = eligible(programme, campaign, occasion)
-    if not lines:
-        return Refusal("goods", unknown)
-    reason = _basket_reason(campaign.basket, lines, occasion)
-    return Match(campaign, lines) if reason is None else Refusal(reason)
-
-
-def _refused(programme: Programme, campaign: Campaign, occasion: Occasion) -> Refusal | None:
-    """Ask what does not depend on lines, in the order of reasons."""
-    if not running(campaign.runs, occasion.at, programme.zoneinfo):
-        return Refusal("not_running")
-    who = evaluate(campaign.who, occasion.member)
-    if not who.holds:
-        return Refusal("who", who.unknown)
-    where = evaluate(campaign.where, occasion.store)
-    if not where.holds:
-        return Refusal("where", where.unknown)
-    reason: Reason | None = None
-    left = occasion.left.get(campaign.campaign, Left())
-    if campaign.needs == "code" and campaign.campaign not in occasion.codes:
-        reason = "code"
-    elif campaign.needs == "offer" and campaign.campaign not in occasion.offers:
-        reason = "offer"
-    elif left.uses is not None and left.uses <= 0:
-        reason = "limit"
-    elif left.amount is not None and left.amount <= 0:
-        reason = "budget"
-    return None if reason is None else Refusal(reason)
-
-
-def eligible(
-    programme: Programme, campaign: Campaign, occasion: Occasion
-) -> tuple[int, tuple[str, ...]]:
-    """Find the lines where `goods` is true and `excluded` is not, and names unknown to `goods`."""
-    excluded = programme.excluded
-    kept_out = excluded.discounts if campaign.kind == "discount" else excluded.points
-    lines, unknown = 0, set[str]()
-    for place, line in enumerate(occasion.lines):
-        attributes = goods_attributes(line)
-        verdict = evaluate(campaign.goods, attributes)
-        unknown.update(verdict.unknown)
-        if verdict.holds and not (kept_out is not None and holds(kept_out, attributes)):
-            lines |= 1 << place
-    return lines, tuple(sorted(unknown))
-
-
-def _basket_reason(basket: Basket, lines: int, occasion: Occasion) -> Reason | None:
-    if basket.channel and occasion.channel not in basket.channel:
-        return "channel"
-    if basket.payment and not any(tender in basket.payment for tender in occasion.payments):
-        return "payment"
-    return None if reachable(basket, lines, occasion) else "threshold"
-
-
-def reachable(basket: Basket, lines: int, occasion: Occasion) -> bool:
-    """
-    Tell whether thresholds are met by list amounts and quantities.
-
-    Running amounts are never above list amounts, so a running threshold that
-    list amounts miss is missed by every combination.
-    """
-    net, quantity = basket.net, basket.quantity
-    if net is not None and not net.met(_total(net, lines, occasion, lambda line: line.list)):
-        return False
-    if quantity is None:
-        return True
-    return quantity.met(_total(quantity, lines, occasion, lambda line: line.quantity))
-
-
-def _total(
-    threshold: Threshold, lines: int, occasion: Occasion, figure: Callable[[GoodsLine], int]
-) -> int:
-    everything = threshold.over == "all"
-    return sum(
-        figure(line)
-        for place, line in enumerate(occasion.lines)
-        if everything or lines >> place & 1
-    )
-
-
-# --- Compiled -----------------------------------------------------------------
-
-
-class _Times:
-    """Which campaign versions serve and run at an instant."""
-
-    def __init__(self, campaigns: Sequence[Campaign], zone: ZoneInfo) -> None:
-        self._zone = zone
-        services = service_intervals(campaigns)
-        self._service_edges, self._service = _spans(services)
-        self._edges, self._runs = _spans([(c.runs.from_at, c.runs.until_at) for c in campaigns])
-        weekly = [_week_spans(campaign.runs) for campaign in campaigns]
-        self._week_edges = sorted({edge for spans in weekly for span in spans for edge in span})
-        place = {edge: at for at, edge in enumerate(self._week_edges)}
-        toggles = Toggles(len(self._week_edges) + 1, len(campaigns))
-        for row, spans in enumerate(weekly):
-            if not spans:
-                toggles.on(row, 0, len(self._week_edges) + 1)
-            for start, end in spans:
-                toggles.on(row, place[start] + 1, place[end] + 1)
-        self._week = toggles.masks()
-        self._offsets: dict[int, int] = {}
-
-    def serving(self, at: EpochMs) -> int:
-        """Give the versions that serve *at*."""
-        return self._service[bisect_right(self._service_edges, at)]
-
-    def running(self, at: EpochMs) -> int:
-        """Give the versions that serve and run *at*."""
-        mask = self.serving(at) & self._runs[bisect_right(self._edges, at)]
-        if not self._week_edges or not mask:
-            return mask
-        minute = (at + self._offset(at)) // MINUTE_MS + EPOCH_WEEK_MINUTE
-        return mask & self._week[bisect_right(self._week_edges, minute % WEEK_MINUTES)]
-
-    def _offset(self, at: EpochMs) -> int:
-        """Give the zone's offset in milliseconds; it is remembered by quarters of an hour."""
-        quarter = at // QUARTER_MS
-        offset = self._offsets.get(quarter)
-        if offset is None:
-            start = quarter * QUARTER_MS
-            offset, end = self._offset_at(start), self._offset_at(start + QUARTER_MS - 1)
-            if offset != end:
-                # Zones change on any second; before 1972 some were off by odd seconds as well.
-                return self._offset_at(at)
-            if len(self._offsets) >= QUARTERS_MOST:
-                self._offsets.clear()
-            self._offsets[quarter] = offset
-        return offset
-
-    def _offset_at(self, at: EpochMs) -> int:
-        shift = local(at, self._zone).utcoffset()
-        assert shift is not None
-        return shift // MILLISECOND
-
-
-def service_intervals(campaigns: Sequence[Campaign]) -> list[tuple[EpochMs | None, EpochMs | None]]:
-    """
-    Find for each version when it serves: from its start until any later version's start.
-
-    (0, 0) is never: a later version that is valid always leaves no time to earlier ones.
-    """
-    starts: dict[str, list[tuple[int, EpochMs | None]]] = {}
-    for campaign in campaigns:
-        starts.setdefault(campaign.campaign, []).append((campaign.version, campaign.valid_from))
-    found: list[tuple[EpochMs | None, EpochMs | None]] = []
-    for campaign in campaigns:
-        later = [at for v, at in starts[campaign.campaign] if v > campaign.version]
-        if None in later:
-            found.append((0, 0))
-        else:
-            found.append(
-                (campaign.valid_from, min((at for at in later if at is not None), default=None))
-            )
-    return found
-
-
-def _spans(spans: Sequence[tuple[int | None, int | None]]) -> tuple[list[int], list[int]]:
-    """Compile half-open spans, None without end, into edges and a mask between each two."""
-    edges = sorted({edge for span in spans for edge in span if edge is not None})
-    place = {edge: at for at, edge in enumerate(edges)}
-    toggles = Toggles(len(edges) + 1, len(spans))
-    for row, (start, end) in enumerate(spans):
-        first = 0 if start is None else place[start] + 1
-        last = len(edges) + 1 if end is None else place[end] + 1
-        if first < last:
-            toggles.on(row, first, last)
-    return edges, toggles.masks()
-
-
-def _week_spans(runs: Runs) -> list[tuple[int, int]]:
-    """Write weekdays and hours as half-open minutes of the week; empty is without limit."""
-    if runs.hours is None and not runs.weekdays:
-        return []
-    start, end = runs.hours or (0, DAY_MINUTES)
-    length = end - start if start < end else end - start + DAY_MINUTES
-    found = []
-    for day in runs.weekdays or range(WEEK_DAYS):
-        begin = day * DAY_MINUTES + start
-        stop = begin + length
-        found.append((begin, min(stop, WEEK_MINUTES)))
-        if stop > WEEK_MINUTES:
-            found.append((0, stop - WEEK_MINUTES))
-    return _merged(found)
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
 
 
 class _Product(Struct, frozen=True, gc=False):
@@ -490,7 +174,7 @@ class CampaignIndex:
         self.programme = programme
         self.campaigns = tuple(sorted(campaigns, key=lambda c: (c.campaign, c.version)))
         own = self.campaigns
-        self._times = _Times(own, programme.zoneinfo)
+        self._times = ServiceTimes(own, programme.zoneinfo)
         self._who = ConditionIndex([campaign.who for campaign in own])
         self._where = ConditionIndex([campaign.where for campaign in own])
         self._channel = ConditionIndex([_one_of("channel", c.basket.channel) for c in own])

@@ -1,31 +1,33 @@
-"""From campaigns on a receipt to the best combination: components, orders, merging.
+"""From campaigns on a receipt to the best combination: orders of lanes, parts, merging.
 
-The rule of this file: it decides what can be solved apart and puts the parts
-together again; the searches are `assembly` and `lane_search`, accrual on given nets is
-`accrual_choice`.
+The rule of this file: it has what can be solved apart (`components`) solved in every order,
+and puts the parts together again; the searches are `assembly` and `lane_search`, accrual on
+given nets is `net_accruals`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from math import lcm
 from typing import Final
 
 from msgspec.structs import replace
 
 from streams.core.accrual_choice import choose
-from streams.core.accrual_claims import NO_CHOICE, Choice, Earner, better
-from streams.core.assembly import Assembly, usual
-from streams.core.combination import WHOLE_BP, Claim, Offer, Unit
+from streams.core.accrual_claims import Choice, Earner
+from streams.core.assembly import Assembly
+from streams.core.combination import Claim, Offer, Unit
+from streams.core.components import components, most_of
 from streams.core.foregone import foregone, may_vanish
 from streams.core.lane_search import Search
 from streams.core.lone_lines import LoneLines
+from streams.core.net_accruals import NetAccruals, earners_on
 from streams.core.orders import orders, tied_lanes
 from streams.core.problem import Problem, Seed
+from streams.core.rates import rates_of
 from streams.core.search_budget import Budget
-from streams.core.task import Accrue, Combination, Merit, Position, Rates, Solution, Task, nothing
+from streams.core.task import Combination, Merit, Position, Solution, Task, nothing
+from streams.core.usual import usual
 from streams.core.written import all_written
 
-TIMES_WHOLE: Final = 100
 # What `lane_by_lane` may use: it is what stands when all others are spent.
 LANE_NODES: Final = 1_000
 
@@ -36,206 +38,6 @@ def nets_of(problem: Problem, running: Sequence[int]) -> tuple[int, ...]:
     for unit, amount in zip(problem.units, running):
         nets[unit.line] += amount
     return tuple(nets)
-
-
-# --- Accrual on the nets of some lines ----------------------------------------
-
-
-def earners_on(
-    problem: Problem,
-    seeds: Iterable[Seed],
-    bases: Sequence[int],
-    discounted: frozenset[int],
-    applied: Iterable[str],
-) -> list[Earner]:
-    """Find the accrual campaigns that can claim on these earning bases, and what they can claim."""
-    discounts = list(applied)
-    found = []
-    for seed in seeds:
-        earner = seed.earner
-        if any((earner.id, each) in problem.odds for each in discounts):
-            continue
-        if seed.net is not None:
-            figures = bases if seed.net.base == "running" else problem.lists
-            total = (
-                sum(figures)
-                if seed.net.over == "all"
-                else sum(figures[line] for line in earner.lines)
-            )
-            if not seed.net.met(total):
-                continue
-        lines = tuple(
-            line
-            for line in earner.lines
-            if bases[line] > 0 and not (seed.skip_discounted and line in discounted)
-        )
-        if lines:
-            found.append(earner if lines == earner.lines else replace(earner, lines=lines))
-    return found
-
-
-def choose_with(earners: Sequence[Earner], bases: Sequence[int], must: str) -> Choice | None:
-    """Choose the best accrual claims among those of *must*; None where it can't claim."""
-    own = next((each for each in earners if each.id == must), None)
-    if own is None:
-        return None
-    best: Choice | None = None
-    for part in [own.lines] if own.block else [(line,) for line in own.lines]:
-        others = [own]
-        for other in earners:
-            if other is own or other.alone or own.alone:
-                continue
-            if other.id in own.foes or own.id in other.foes:
-                continue
-            if other.lane == own.lane or own.items or other.items:
-                lines = tuple(line for line in other.lines if line not in part)
-                if not lines or (other.block and lines != other.lines):
-                    continue
-                others.append(replace(other, lines=lines))
-            else:
-                others.append(other)
-        found = choose(others, bases)
-        if any(earner.id == must for earner, _ in found.claims):
-            best = found if best is None or better(found, best) else best
-    return best
-
-
-# --- Components ---------------------------------------------------------------
-
-
-class _Groups:
-    """Lines joined into groups: union and find."""
-
-    def __init__(self, size: int) -> None:
-        self.parent = list(range(size))
-
-    def find(self, line: int) -> int:
-        while self.parent[line] != line:
-            self.parent[line] = self.parent[self.parent[line]]
-            line = self.parent[line]
-        return line
-
-    def join(self, lines: Iterable[int]) -> None:
-        roots = [self.find(line) for line in lines]
-        for root in roots[1:]:
-            self.parent[self.find(root)] = self.find(roots[0])
-
-    def all(self) -> list[tuple[int, ...]]:
-        groups: dict[int, list[int]] = {}
-        for line in range(len(self.parent)):
-            groups.setdefault(self.find(line), []).append(line)
-        return [tuple(group) for group in groups.values()]
-
-
-def components(problem: Problem) -> list[tuple[int, ...]]:
-    """Split the lines into groups that no claim, limit, threshold or exclusion joins."""
-    groups = _Groups(len(problem.lists))
-    everything = range(len(problem.lists))
-    lines_of = {each.id: each.lines for each in problem.offers}
-    lines_of |= {each.earner.id: each.earner.lines for each in problem.seeds}
-    for one, other in problem.odds:
-        if one in lines_of and other in lines_of:
-            groups.join((*lines_of[one], *lines_of[other]))
-    for offer in problem.offers:
-        if offer.kind in ("basket", "set") or offer.net or _may_bind(problem, offer):
-            groups.join(offer.lines)
-        if offer.net is not None and offer.net.over == "all":
-            groups.join(everything)
-        if offer.alone:
-            groups.join(line for each in problem.offers for line in each.lines)
-    if problem.cap is not None and _most(problem) > problem.cap:
-        groups.join(line for each in problem.offers for line in each.lines)
-    _join_seeds(problem, groups)
-    return groups.all()
-
-
-def _join_seeds(problem: Problem, groups: _Groups) -> None:
-    for seed in problem.seeds:
-        own = seed.earner
-        contested = own.block and any(
-            other.earner is not own
-            # What claims items alone keeps a block of any lane from its line.
-            and (other.earner.lane == own.lane or other.earner.items)
-            and not set(own.lines).isdisjoint(other.earner.lines)
-            for other in problem.seeds
-        )
-        running = seed.net is not None and seed.net.base == "running"
-        # Fixed points are one sum, whatever lines it is spread over.
-        fixed = own.kind == "points"
-        if own.limit is not None or running or contested or fixed or (own.block and own.items):
-            groups.join(own.lines)
-        if running and seed.net is not None and seed.net.over == "all":
-            groups.join(range(len(problem.lists)))
-        if own.alone:
-            groups.join(line for each in problem.seeds for line in each.earner.lines)
-
-
-def _may_bind(problem: Problem, offer: Offer) -> bool:
-    if offer.limit is None:
-        return False
-    whole = sum(u.list - u.floor for u in problem.units if u.line in offer.lines)
-    if offer.kind == "percent":
-        whole = sum(
-            -(-offer.figure * u.list // WHOLE_BP) for u in problem.units if u.line in offer.lines
-        )
-    return whole > offer.limit
-
-
-def _most(problem: Problem) -> int:
-    """Give a sum that no combination's discount exceeds."""
-    return sum(unit.list - unit.floor for unit in problem.units)
-
-
-# --- Rates for the bound ------------------------------------------------------
-
-
-def rates_of(seeds: Sequence[Seed], lines: Iterable[int]) -> Rates:
-    """Give for each line the most that all accrual lanes count on a minor unit."""
-    pers = [s.earner.per for s in seeds if s.earner.kind in ("percent", "per")]
-    times = [s for s in seeds if s.earner.kind == "times"]
-    scale = lcm(*pers) * (TIMES_WHOLE if times else 1)
-    by_line = {
-        line: (
-            _rate(seeds, line, scale, cut=False),
-            _rate(seeds, line, scale, cut=True),
-        )
-        for line in lines
-    }
-    lanes: dict[tuple[int, str], int] = {}
-    for seed in times:
-        key = seed.earner.lane, seed.earner.currency
-        lanes[key] = max(lanes.get(key, 0), seed.earner.points)
-    fixed = 0
-    for seed in seeds:
-        own = seed.earner
-        if own.kind == "points":
-            points = own.points if own.limit is None else min(own.points, own.limit)
-            more = sum(each for (_, name), each in lanes.items() if name == own.currency)
-            whole = points * own.value * scale
-            fixed += whole + (-(-whole * more // TIMES_WHOLE) if own.lane == 0 else 0)
-    return Rates(by_line, fixed, scale)
-
-
-def _rate(seeds: Sequence[Seed], line: int, scale: int, *, cut: bool) -> int:
-    basic: dict[str, int] = {}
-    here = [s.earner for s in seeds if line in s.earner.lines and not (cut and s.skip_discounted)]
-    for earner in here:
-        if earner.lane == 0 and earner.kind in ("percent", "per"):
-            rate = scale // earner.per * earner.points
-            basic[earner.currency] = max(basic.get(earner.currency, 0), rate)
-    lanes: dict[int, int] = {}
-    for earner in here:
-        if earner.kind == "points":
-            continue
-        if earner.kind == "times":
-            rate = -(-basic.get(earner.currency, 0) * earner.points // TIMES_WHOLE)
-        else:
-            rate = scale // earner.per * earner.points
-        lanes[earner.lane] = max(lanes.get(earner.lane, 0), rate * earner.value)
-    return sum(lanes.values())
-
-
-# --- Solving ------------------------------------------------------------------
 
 
 def search(
@@ -265,46 +67,6 @@ def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> b
     )
 
 
-class _Accruals:
-    """
-    The best accruals of one problem, each found once.
-
-    It knows nothing of the solver: tasks hold it, and what refers to itself would stay until
-    a collector finds it.
-    """
-
-    def __init__(self, problem: Problem, wary: frozenset[str]) -> None:
-        self.problem = problem
-        self.wary = wary
-        self.known: dict[object, Choice | None] = {}
-
-    def on(self, lines: tuple[int, ...], seeds: list[Seed], must: str | None) -> Accrue:
-        """Give what finds the best accrual of *seeds* on *lines*, with *must* where it is given."""
-        if not seeds:
-            return _no_accrual
-        problem, wary, known = self.problem, self.wary, self.known
-
-        def accrue(
-            nets: Sequence[int], cut: frozenset[int], applied: frozenset[str]
-        ) -> Choice | None:
-            key = lines, tuple(nets), cut, applied & wary, must, len(seeds)
-            if key not in known:
-                padded = [*nets, *([0] * (len(problem.lists) - len(nets)))]
-                earners = earners_on(problem, seeds, padded, cut, applied)
-                known[key] = (
-                    choose(earners, padded) if must is None else choose_with(earners, padded, must)
-                )
-            return known[key]
-
-        return accrue
-
-
-def _no_accrual(
-    _nets: Sequence[int], _cut: frozenset[int], _applied: frozenset[str]
-) -> Choice | None:
-    return NO_CHOICE
-
-
 class Solver:
     """
     Solves one problem, whole or with a campaign forced; shares one budget of nodes a call.
@@ -321,7 +83,7 @@ class Solver:
         self.groups = components(self.problem)
         self.wary = frozenset(one for one, _ in self.problem.odds)
         self.used = frozenset(offer.lane for offer in self.problem.offers)
-        self.accruals = _Accruals(self.problem, self.wary)
+        self.accruals = NetAccruals(self.problem, self.wary)
         self.tasks: dict[tuple[int, ...], Task] = {}
         self.start = Position(tuple([unit.list for unit in problem.units]))
         self.units_of: dict[int, list[int]] = {}
@@ -358,7 +120,7 @@ class Solver:
         forced = must if any(seed.earner.id == must for seed in seeds) else None
         odds, plain = _odds(problem, offers)
         cap = problem.cap
-        capped = cap is not None and _most(problem) > cap
+        capped = cap is not None and most_of(problem) > cap
         begin = start or self.start
         return Task(
             problem.units,

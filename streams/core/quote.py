@@ -24,8 +24,10 @@ from streams.core.case import Case, see
 from streams.core.combination import WHOLE_BP, Claim
 from streams.core.conditions import holds
 from streams.core.discounting import by_line, discount_lane
-from streams.core.matching import CampaignIndex, goods_attributes
-from streams.core.optimum import Solver, earners_on
+from streams.core.matching import CampaignIndex
+from streams.core.net_accruals import earners_on
+from streams.core.occasion import goods_attributes
+from streams.core.optimum import Solver
 from streams.core.programme import Programme
 from streams.core.receipt import EpochMs, Money, Points
 from streams.core.runs import runs_until

@@ -41,7 +41,8 @@ from streams.core.holds import Hold, Holds, admit, confirm, release, seen, set_a
 from streams.core.ids import result_id
 from streams.core.limits import headroom
 from streams.core.lots import FOREVER, end_of, spending_condition
-from streams.core.matching import CampaignIndex, Left
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import Left
 from streams.core.ownership import (
     Interval,
     Ownership,

@@ -14,7 +14,8 @@ import pytest
 from streams.core.basket import load_basket, load_member
 from streams.core.campaigns import load_campaign
 from streams.core.grammar import DocumentError
-from streams.core.matching import CampaignIndex, GoodsLine, Occasion
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import GoodsLine, Occasion
 from streams.core.programme import load_programme
 from streams.core.quote import quote
 

@@ -8,18 +8,10 @@ from hypothesis import strategies as st
 
 from streams.core.campaigns import load_campaign
 from streams.core.conditions import SCALE_MOST, Birth, evaluate, parse
+from streams.core.judging import judge
 from streams.core.masks import ConditionIndex, bits
-from streams.core.matching import (
-    CampaignIndex,
-    ExcludedLines,
-    GoodsLine,
-    Left,
-    Match,
-    Occasion,
-    Refusal,
-    judge,
-    member_attributes,
-)
+from streams.core.matching import CampaignIndex, ExcludedLines
+from streams.core.occasion import GoodsLine, Left, Match, Occasion, Refusal, member_attributes
 from streams.core.programme import load_programme
 from streams.core.receipt import DecimalValue
 from streams.core.runs import instant, running

@@ -13,7 +13,8 @@ from streams.core.accrual_claims import Earner
 from streams.core.combination import Claim, Offer, Unit
 from streams.core.discounting import discount_lane
 from streams.core.lane_search import Search
-from streams.core.optimum import Solver, earners_on, nets_of
+from streams.core.net_accruals import earners_on
+from streams.core.optimum import Solver, nets_of
 from streams.core.problem import Problem, Seed
 from streams.core.set_gains import SetGains
 from streams.core.task import Combination

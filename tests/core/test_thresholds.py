@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.core.assembly import Assembly, usual
+from streams.core.assembly import Assembly
 from streams.core.campaigns import Threshold
 from streams.core.combination import Claim, Offer, Unit
 from streams.core.optimum import Solver
@@ -10,6 +10,7 @@ from streams.core.part import Outcome
 from streams.core.problem import Problem
 from streams.core.search_budget import Budget
 from streams.core.thresholds import Thresholds
+from streams.core.usual import usual
 
 PRICES = (100, 60)
 HALF = Offer("half", 0, "percent", 5000, (0, 1))

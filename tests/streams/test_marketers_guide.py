@@ -9,7 +9,9 @@ import pytest
 from streams.core.basket import load_basket, load_member
 from streams.core.case import see
 from streams.core.conditions import decimal
-from streams.core.matching import CampaignIndex, Refusal, judge
+from streams.core.judging import judge
+from streams.core.matching import CampaignIndex
+from streams.core.occasion import Refusal
 from streams.core.quote import quote
 from streams.core.receipt import DecimalValue
 from streams.documents import campaign_of, nodes, programme_of, written
