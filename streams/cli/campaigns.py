@@ -10,10 +10,11 @@ from streams.cli.connection import codec, reading, settings
 from streams.cli.errors import FAILED, USAGE, VerbError
 from streams.cli.programmes import served
 from streams.cli.publishing import compared, now_ms, publish, read
-from streams.documents import Problem, canonical, check, files_of, read_campaigns, read_programme
+from streams.documents import canonical, check, files_of, read_campaigns, read_programme
 from streams.reading import published
 from streams.topics import Names
 from streams.wire.references import Document, campaign_bytes, content
+from streams.written import Problem
 
 app = typer.Typer(
     help="Check, publish and list campaigns.", add_completion=False, rich_markup_mode="markdown"

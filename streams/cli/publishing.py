@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from streams.cli import output
 from streams.cli.errors import INFRASTRUCTURE, USAGE, VerbError
-from streams.documents import DocumentFileError, Problem
 from streams.reading.log import silent
 from streams.settings import Settings
 from streams.topics import SENDING
 from streams.wire.references import Document, key_of
+from streams.written import DocumentFileError, Problem
 
 # A broker that takes a document at all takes it well within this.
 TAKEN_S = 30.0

@@ -18,21 +18,19 @@ from streams.core.grammar import (
     shown,
 )
 from streams.core.programme import Programme, load_programme
-from streams.documents import (
+from streams.documents import campaign_of, faults_of, text_of
+from streams.scenarios.grammar import HEAD, PARTIAL_PROGRAMME, VERBS
+from streams.written import (
     DocumentFileError,
     Place,
     Problem,
     Written,
     along,
-    campaign_of,
-    faults_of,
     keys_of,
     nodes,
     own_exponent,
-    text_of,
     written,
 )
-from streams.scenarios.grammar import HEAD, PARTIAL_PROGRAMME, VERBS
 
 # What a scenario's programme is where it says nothing else: that of the marketers' guide.
 USUAL_PROGRAMME: Mapping[str, Any] = {

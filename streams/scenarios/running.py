@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Struct
 
 from streams.core.grammar import DocumentError
-from streams.documents import DocumentFileError, Problem
 from streams.scenarios.comparing import Comparison, Difference
 from streams.scenarios.document import Scenario, Step, read_scenario
 from streams.scenarios.explaining import explained
 from streams.scenarios.playing import Player, StoryError
+from streams.written import DocumentFileError, Problem
 
 
 class Failure(Struct, frozen=True):

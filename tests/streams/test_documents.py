@@ -15,18 +15,16 @@ from streams.core.grammar import DocumentError
 from streams.core.programme import PROGRAMME as PROGRAMME_SHAPE
 from streams.core.programme import load_programme
 from streams.documents import (
-    DocumentFileError,
     canonical,
     check,
     digest,
     faults_of,
-    nodes,
     programme_of,
     publish_schemas,
     read_campaigns,
     read_programme,
-    written,
 )
+from streams.written import DocumentFileError, nodes, written
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "streams" / "sandbox" / "shop"
