@@ -4,7 +4,7 @@ Compile the search for the best combination to machine code, beside the same sou
     python -m streams.compiling FOLDER
 
 The modules are compiled as they stand: what is compiled and what is not give the same
-answers, node for node.  It takes a C compiler, mypy and setuptools, and half a minute.
+answers, node for node.  It takes a C compiler, mypy and setuptools, and a minute or two.
 FOLDER becomes a copy of the packages that is found first when PYTHONPATH names it.  A
 wheel is built with it where HATCH_BUILD_HOOK_ENABLE_CUSTOM says so (`hatch_build.py`).
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 PACKAGES = ("schemas", "streams", "connectors")
+FAST = "2"  # How much a C compiler optimises, in its own words.
 ROOT = Path(__file__).parents[1]
 # What runs in the inner loops.  A compiled module defines no struct: those classes are made
 # by a metaclass, whose options would be lost.
@@ -57,12 +58,12 @@ MODULES = (
     "usual",
     "written",
 )
-# Reads these arguments: the modules to compile, where they are.
+# Reads these arguments: how much the C compiler optimises, and the modules, where they are.
 BUILD = """
 import sys
 from mypyc.build import mypycify
 from setuptools import setup
-modules = mypycify(sys.argv[1:], opt_level="2", group_name="streams.core.compiled")
+modules = mypycify(sys.argv[2:], opt_level=sys.argv[1], group_name="streams.core.compiled")
 setup(name="streams", packages=[], ext_modules=modules, script_args=["build_ext", "--inplace"])
 """
 
@@ -83,9 +84,13 @@ def missing() -> str | None:
     return None
 
 
-def compile_search(folder: Path) -> None:
+def compile_search(folder: Path, effort: str = FAST) -> None:
     """
     Make *folder* a copy of the packages with the search compiled.
+
+    Args:
+        folder: It isn't there yet.
+        effort: How much the C compiler optimises: FAST, or 0 where it matters how soon it ends.
 
     Raises:
         CompilingError: If it can't be compiled here.
@@ -95,7 +100,7 @@ def compile_search(folder: Path) -> None:
         shutil.copytree(ROOT / package, folder / package, ignore=_no_caches)
     sources = [f"streams/core/{name}.py" for name in MODULES]
     done = subprocess.run(  # noqa: S603 - Our own interpreter and sources.
-        [sys.executable, "-c", BUILD, *sources],
+        [sys.executable, "-c", BUILD, effort, *sources],
         cwd=folder,
         check=False,
         capture_output=True,
@@ -106,14 +111,16 @@ def compile_search(folder: Path) -> None:
     shutil.rmtree(folder / "build")
 
 
-def compiled(home: Path) -> Path:
+def compiled(home: Path, effort: str = FAST) -> Path:
     """
     Give the folder below *home* that holds these sources compiled; made where it is missing.
+
+    *effort* is that of `compile_search`.
 
     Raises:
         CompilingError: If it can't be compiled here.
     """
-    digest = hashlib.sha256(sys.version.encode())
+    digest = hashlib.sha256(f"{sys.version} {effort}".encode())
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
@@ -122,7 +129,7 @@ def compiled(home: Path) -> Path:
     if not folder.is_dir():
         home.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=home) as scratch:
-            compile_search(Path(scratch) / "tree")
+            compile_search(Path(scratch) / "tree", effort)
             folder.parent.mkdir(exist_ok=True)
             # Whoever else compiled it meanwhile has made the same.
             if not folder.is_dir():
