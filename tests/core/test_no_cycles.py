@@ -15,6 +15,9 @@ from streams.core.optimum import Solver
 from tests.support.problems import SLOW, problems, shop_like
 
 
+pytestmark = pytest.mark.exhaustive
+
+
 @pytest.fixture(autouse=True)
 def no_collector():
     """Keep the collector from finding anything meanwhile."""
@@ -36,21 +39,21 @@ def garbage_of(problem):
     return gc.collect()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(problems())
 def test_a_search_leaves_nothing_to_the_collector(problem):
     """Of small receipts with all that ties lines together."""
     assert garbage_of(problem) == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
 @given(shop_like())
 def test_a_search_by_parts_leaves_nothing_to_the_collector(problem):
     """Of receipts as shops have them."""
     assert garbage_of(problem) == 0
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
 @given(problems())
 def test_a_search_by_lanes_leaves_nothing_to_the_collector(problem):
     """Of the same receipts, were they not put together from parts."""
