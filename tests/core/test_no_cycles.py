@@ -8,29 +8,33 @@ import gc
 
 import pytest
 from hypothesis import given, settings
+from msgspec.structs import replace
 
 from streams.core import optimum
 from streams.core.lane_search import Search
 from streams.core.optimum import Solver
 from tests.support.problems import SLOW, problems, shop_like
 
-
 pytestmark = pytest.mark.exhaustive
+
+NODES = 500
 
 
 @pytest.fixture(autouse=True)
 def no_collector():
-    """Keep the collector from finding anything meanwhile."""
+    """Keep the collector from finding anything meanwhile, and from what was there before."""
     gc.collect()
+    gc.freeze()
     gc.disable()
     yield
     gc.enable()
+    gc.unfreeze()
 
 
 def garbage_of(problem):
     """Count what only the collector can free of a solver, its answers and what it tried."""
+    solver = Solver(replace(problem, nodes=NODES))
     gc.collect()
-    solver = Solver(problem)
     solver.best()
     for offer in problem.offers:
         solver.best(offer.id)
