@@ -213,7 +213,9 @@ class Solver:
         for place, lines in enumerate(self.groups):
             if not self._has(must, lines):
                 continue
-            forced = search(self.task(lines, order, must=must), budget).run()
+            apart = search(self.task(lines, order, must=must), budget)
+            forced = apart.run()
+            budget.spent |= apart.spent
             if forced is None:
                 continue
             whole = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])

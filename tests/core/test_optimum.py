@@ -303,6 +303,19 @@ def test_what_few_nodes_prove_is_what_many_find():
     assert not all(few.proven for few in found)
 
 
+def test_what_few_nodes_prove_with_a_campaign_is_what_many_find_with_it():
+    """The search that is made to have it may lack nodes as well."""
+    problem = two_orders()
+    for offer in problem.offers:
+        best = Solver(problem).best(offer.id)
+        found = [
+            Solver(Problem(**{**fields(problem), "nodes": nodes})).best(offer.id)
+            for nodes in range(1, best.nodes + 1, 17)
+        ]
+
+        assert all(few.merit == best.merit for few in found if few is not None and few.proven)
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(shop_like())
 def test_what_sets_add_is_remembered_as_it_would_be_worked_out_anew(problem):
