@@ -42,7 +42,7 @@ GUESS: Final = 256  # Minor units below the best that are looked for at first.
 # weigh a combination is one for each unit.
 # Units a node of a combination of which it is only seen what limits leave.
 UNITS_SETTLED: Final = 4
-PAIRS_A_NODE: Final = 3  # Lines times offers of a component, to set it up.
+PAIRS_A_NODE: Final = 2  # Lines times offers of a component, to set it up.
 ENTRIES_A_NODE: Final = 4  # Ways of lines into the lane of the sets, to take them together.
 SMALL: Final = 24  # Pieces of a component for which a good combination isn't looked for first.
 

@@ -85,6 +85,7 @@ class Solver:
         self.used = frozenset(offer.lane for offer in self.problem.offers)
         self.accruals = NetAccruals(self.problem, self.wary)
         self.tasks: dict[tuple[int, ...], Task] = {}
+        self.greedy: Combination | None = None  # As `by_lane` gives it.
         self.start = Position(tuple([unit.list for unit in problem.units]))
         self.units_of: dict[int, list[int]] = {}
         for at, unit in enumerate(problem.units):
@@ -290,6 +291,12 @@ class Solver:
 
     def by_lane(self) -> Combination:
         """Give each lane in written order its largest discount, then the best accrual."""
+        if self.greedy is None:
+            self.greedy = self._by_lane()
+        return self.greedy
+
+    def _by_lane(self) -> Combination:
+        """Find what `by_lane` gives."""
         problem = self.problem
         order = tuple(lane for group in problem.groups for lane in group)
         at = Position(tuple(unit.list for unit in problem.units))
