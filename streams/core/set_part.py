@@ -124,6 +124,7 @@ class SetPart:
         low: The same at least.
         worth: By line, what a minor unit of a set's discount is worth on it at most.
         gain: What the sets can add to the lines at most, however these enter.
+        made: How many ways into the lane have been listed.
     """
 
     def __init__(
@@ -156,6 +157,7 @@ class SetPart:
         self.gain = 0
         self.known: dict[tuple[int, Start], Entries] = {}
         self.numbered = 0
+        self.made = 0
 
     def weigh(self) -> None:
         """Weigh a minor unit of each line, once rates are set."""
@@ -327,6 +329,7 @@ class SetPart:
                 lost = self._lost(at, bare, one)
                 own.append(Entry(bare, min(one.runs), max(one.runs), lost, one))
             own.sort(key=_by_bare)
+            self.made += len(own)
             known = self.known[at, start] = self.gathered(at, own)
         return known
 

@@ -7,12 +7,15 @@ sets, and one way out for each line.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 from streams.core.line_ways import Start
 from streams.core.part import Outcome
 from streams.core.set_gains import SetGains
 from streams.core.set_lane import SetLane
 from streams.core.set_part import ANY, SetPart
+
+ENTRIES_A_NODE: Final = 1  # Ways of lines into the lane of the sets, to list them.
 
 
 class SetWays:
@@ -38,7 +41,9 @@ class SetWays:
         self.whole = True
         self.least = -1
         self.lanes: dict[tuple[int, ...], SetLane] = {}
+        made = part.made
         self.entries = [part.entries(at, start) for at, start in enumerate(starts)]
+        count((part.made - made) // ENTRIES_A_NODE)
         self.gains = gains
         self.most = sum([own.bare(ANY) for own in self.entries]) + part.gain
         self.losses: list[list[int]] = []
