@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from rocksdict import AccessType, Options, Rdict
@@ -155,16 +155,18 @@ class Toy:
         topics = [NewTopic(SOURCE, PARTITIONS, 1), NewTopic(OUT, PARTITIONS, 1)]
         topics += [NewTopic(each.name, each.partitions, 1, config=each.config) for each in needs]
         admin = AdminClient(self.client)
-        known = set(admin.list_topics(timeout=10).topics)
-        gone = [topic.topic for topic in topics if topic.topic in known]
-        if gone:
-            for future in admin.delete_topics(gone).values():
-                future.result()
-            for future in admin.delete_consumer_groups([APP]).values():
-                future.exception()
-            # A broker acknowledges that a topic is deleted before it has forgotten it.
-            while set(gone) & set(admin.list_topics(timeout=10).topics):
-                time.sleep(0.05)
+        # Whether there are any is asked of the controller: a broker that has just come back may
+        # not have heard of them yet.
+        names = [topic.topic for topic in topics]
+        for future in admin.delete_topics(names).values():
+            error = future.exception()
+            if error is not None and error.args[0].code() != KafkaError.UNKNOWN_TOPIC_OR_PART:
+                raise error
+        for future in admin.delete_consumer_groups([APP]).values():
+            future.exception()
+        # A broker acknowledges that a topic is deleted before it has forgotten it.
+        while set(names) & set(admin.list_topics(timeout=10).topics):
+            time.sleep(0.05)
         for future in admin.create_topics(topics).values():
             future.result()
 
