@@ -8,7 +8,7 @@ bound, and their combination is worth nearly that; what is between the two is ho
 worse another outcome of a part may be.  Few are, and those are put together.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Final
@@ -26,7 +26,7 @@ from streams.core.search_budget import Budget
 from streams.core.set_gains import SetGains
 from streams.core.set_part import ANY, ROUNDED, Entries, SetPart
 from streams.core.set_ways import SetWays
-from streams.core.takers import Takers
+from streams.core.takers import Taker, Takers, Taking
 from streams.core.task import Merit, Position, Solution, Task
 from streams.core.thresholds import Thresholds
 from streams.core.usual import Usual, usual
@@ -260,7 +260,7 @@ class Assembly:
         """Go through the choices of who claims limited campaigns; *forced* part has the must."""
         self.budget.take(len(self.lines) * len(self.task.offers) // PAIRS_A_NODE)
         open_top = -1
-        for taking in self.takers.choices(self._enough):
+        for taking in self._takings():
             if self.must in self.kind.limited and all(t.place != self.must for t in taking):
                 continue
             if self.least >= 0 and not self.budget.take(1):
@@ -276,6 +276,16 @@ class Assembly:
             else:
                 top = self._base()
             self.top = max(self.top, top if self.takers.spent else min(top, open_top))
+
+    def _takings(self) -> Iterator[Taking]:
+        """Yield the choices; first one with which a campaign that has to apply can be had."""
+        if self.must in self.kind.limited:
+            having = [t for own in self.takers.options for t in own if t.place == self.must]
+            if having:
+                yield (max(having, key=_full),)
+        elif self.must >= 0:
+            yield ()
+        yield from self.takers.choices(self._enough)
 
     def _enough(self, gain: int) -> bool:
         """Tell whether limited campaigns that gain so much may lead to what is looked for."""
@@ -537,6 +547,10 @@ def _less(part: SetPart, at: int, ends: Sequence[tuple[Start, int]]) -> Entries:
     for end, less in ends:
         found += [each.with_bare(each.bare - less) for each in part.entries(at, end).own]
     return part.gathered(at, found)
+
+
+def _full(taker: Taker) -> int:
+    return taker.full
 
 
 def _lines(group: LineWays | SetPart) -> Sequence[LineWays]:

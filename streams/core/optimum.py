@@ -7,7 +7,7 @@ given nets is `net_accruals`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Final
+from typing import Final, final
 
 from msgspec.structs import replace
 
@@ -67,6 +67,29 @@ def _may_cost_points(problem: Problem, offer: Offer, seeds: Iterable[Seed]) -> b
     )
 
 
+@final
+class _Parts:
+    """
+    The components' solutions in one order of lanes.
+
+    Attributes:
+        found: By component; *bounds* are not below what they are worth.
+        spent: Whether nodes ran out.
+        whole: False where one has none that is better than what was known.
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Solution] = []
+        self.bounds: list[Fraction] = []
+        self.spent = False
+        self.whole = True
+
+    def add(self, found: Solution, bound: Fraction) -> None:
+        """Add the next component's."""
+        self.found.append(found)
+        self.bounds.append(bound)
+
+
 class Solver:
     """
     Solves one problem, whole or with a campaign forced; shares one budget of nodes a call.
@@ -85,6 +108,7 @@ class Solver:
         self.used = frozenset(offer.lane for offer in self.problem.offers)
         self.accruals = NetAccruals(self.problem, self.wary)
         self.tasks: dict[tuple[int, ...], Task] = {}
+        self.parts: dict[tuple[int, ...], _Parts] = {}  # By order.
         self.greedy: Combination | None = None  # As `by_lane` gives it.
         self.start = Position(tuple([unit.list for unit in problem.units]))
         self.units_of: dict[int, list[int]] = {}
@@ -202,49 +226,68 @@ class Solver:
         budget: Budget,
         best_so_far: Combination | None,
     ) -> tuple[Combination | None, Fraction]:
+        """Find the best in one order, and bound it; None where none beats *best_so_far*."""
+        if must is not None:
+            return self._with(order, must, budget)
         known = None
-        if must is None and len(self.groups) == 1 and best_so_far is not None:
+        if len(self.groups) == 1 and best_so_far is not None:
             known = best_so_far.merit
-        parts, bound = self._parts(order, budget, known)
-        if parts is None:
-            return None, bound
-        if must is None:
-            return self._merged(order, parts), bound
+        parts = self._parts(order, budget, known)
+        budget.spent |= parts.spent
+        if not parts.whole:
+            return None, sum(parts.bounds, Fraction(0))
+        return self._merged(order, parts.found), sum(parts.bounds, Fraction(0))
+
+    def _with(
+        self, order: tuple[int, ...], must: str, budget: Budget
+    ) -> tuple[Combination | None, Fraction]:
+        """Find the best that contains *must* in one order: it is in one of the components."""
+        if len(self.groups) == 1:
+            parts = _Parts()
+            parts.add(nothing(self.start), Fraction(0))
+        else:
+            parts = self._parts(order, Budget(self.problem.nodes), None)
+        budget.spent |= parts.spent
         best: Combination | None = None
+        bound = Fraction(0)
         for place, lines in enumerate(self.groups):
             if not self._has(must, lines):
                 continue
             apart = search(self.task(lines, order, must=must), budget)
             forced = apart.run()
             budget.spent |= apart.spent
+            others = sum(parts.bounds, Fraction(0)) - parts.bounds[place]
+            bound = max(bound, others + apart.bound)
             if forced is None:
                 continue
-            whole = self._merged(order, [*parts[:place], forced, *parts[place + 1 :]])
+            found = [*parts.found[:place], forced, *parts.found[place + 1 :]]
+            whole = self._merged(order, found)
             if best is None or _before(whole, best, self.problem.units):
                 best = whole
         return best, bound
 
-    def _parts(
-        self, order: tuple[int, ...], budget: Budget, known: Merit | None
-    ) -> tuple[list[Solution] | None, Fraction]:
-        """Solve the components apart, and bound them; None where none reaches what is *known*."""
-        parts: list[Solution] = []
-        bound = Fraction(0)
+    def _parts(self, order: tuple[int, ...], budget: Budget, known: Merit | None) -> _Parts:
+        """Solve the components apart; what is looked for above nothing *known* is done once."""
+        if known is None and order in self.parts:
+            return self.parts[order]
+        parts = _Parts()
         for lines in self.groups:
             found = self.lone.best(lines)
             if found is not None:
-                bound += found.merit[0]
-                parts.append(found)
+                parts.add(found, found.merit[0])
                 continue
             task = self._task_of(lines, order)
             apart = search(task, budget, known, bounding=self.bounding)
             found = apart.run()
-            bound += apart.bound
-            budget.spent |= apart.spent
+            parts.spent |= apart.spent
             if found is None and known is not None:
-                return None, bound
-            parts.append(nothing(task.start) if found is None else found)
-        return parts, bound
+                parts.whole = False
+                parts.bounds.append(apart.bound)
+                break
+            parts.add(nothing(task.start) if found is None else found, apart.bound)
+        if known is None:
+            self.parts[order] = parts
+        return parts
 
     def _has(self, campaign: str, lines: tuple[int, ...]) -> bool:
         own = [o.lines for o in self.problem.offers if o.id == campaign]

@@ -174,6 +174,16 @@ class SetLane:
         first = [] if self.packing is None else self.packing.chosen()
         return self._only(*self._greedy(first))
 
+    def quick_with(self, must: int) -> list[Outcome]:
+        """Give a good outcome with a set of an offer, whatever nodes are left."""
+        number, own = self.part.sets.index(must), self.part.offers[must]
+        for at in range(len(self.layings[number].ways)):
+            found = self._only(*self._greedy([(number, at)], kept=True))
+            having = [each for each in found if any(c.offer is own for c in each.sets)]
+            if having:
+                return having
+        return []
+
     def _only(self, laid: Sequence[Laid], values: Sequence[int]) -> list[Outcome]:
         self.must, self.guess = -1, None
         self.least = sum(values)
@@ -186,8 +196,14 @@ class SetLane:
         if self.guess is not None and worth - self.guess > self.least:
             self.least = worth - self.guess
 
-    def _greedy(self, first: Sequence[tuple[int, int]] = ()) -> tuple[list[Laid], list[int]]:
-        """Lay the set that adds most for its pieces, again and again; before it, these."""
+    def _greedy(
+        self, first: Sequence[tuple[int, int]] = (), *, kept: bool = False
+    ) -> tuple[list[Laid], list[int]]:
+        """
+        Lay the set that adds most for its pieces, again and again; before it, these.
+
+        *kept* is whether the first is laid whatever it adds.
+        """
         values, taken = self.bare, set[int]()
         laid: list[Laid] = []
         counts: dict[int, int] = {}
@@ -199,7 +215,7 @@ class SetLane:
                     break
                 one = self._lay(number, claim)
                 after = self._with(one, laid, values)
-                if sum(after) <= sum(values):
+                if sum(after) <= sum(values) and (laid or not kept):
                     break
                 values = after
                 laid.append(one)

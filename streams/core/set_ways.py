@@ -9,7 +9,7 @@ sets, and one way out for each line.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-from streams.core.line_ways import Start
+from streams.core.line_ways import Start, Way
 from streams.core.part import Outcome
 from streams.core.set_gains import SetGains
 from streams.core.set_lane import SetLane
@@ -68,8 +68,8 @@ class SetWays:
             found += lane.outcomes(self.least, must, guess)
             self.whole &= lane.whole
             self.least = max([self.least, *[each.worth - guess for each in found]])
-        if must < 0 and not self.whole:
-            found += self.quick()
+        if not self.whole:
+            found += self.quick() if must < 0 else self._quick_with(must)
         return _sorted(each for each in found if each.worth >= self.least)
 
     def quick(self) -> list[Outcome]:
@@ -79,13 +79,28 @@ class SetWays:
             self.good = [self._without_sets(), *first.quick(), *first.dearest()]
         return self.good
 
-    def _without_sets(self) -> Outcome:
-        """Give the best way of each line by itself."""
+    def _quick_with(self, must: int) -> list[Outcome]:
+        """Give some outcomes that have an offer, whatever nodes are left: a set laid first."""
+        if must in self.part.sets:
+            return self._lane((0,) * len(self.entries)).quick_with(must)
+        found = []
+        for at, (line, start) in enumerate(zip(self.lines, self.starts)):
+            ways = line.ways(start.at, start.running, start.off, 0)
+            having = [way for way in ways if must in start.places or must in way.places]
+            if having:
+                found.append(self._without_sets(at, max(having, key=_worth)))
+        return found
+
+    def _without_sets(self, forced: int = -1, way: Way | None = None) -> Outcome:
+        """Give the best way of each line by itself; that of the *forced* one is given."""
         ways = []
-        for line, start in zip(self.lines, self.starts):
+        for at, (line, start) in enumerate(zip(self.lines, self.starts)):
+            if at == forced and way is not None:
+                ways.append((line, start, way))
+                continue
             most = line.most(start.at, start.running, start.off)
             own = line.ways(start.at, start.running, start.off, most)
-            ways.append((line, start, max(own, key=lambda way: way.worth)))
+            ways.append((line, start, max(own, key=_worth)))
         return Outcome(
             sum(way.worth for *_, way in ways),
             tuple(
@@ -138,6 +153,10 @@ class SetWays:
             entries = [own.own[place] for own, place in zip(self.entries, choice)]
             known = self.lanes[choice] = SetLane(self.part, entries, self.count)
         return known
+
+
+def _worth(way: Way) -> int:
+    return way.worth
 
 
 def _sorted(outcomes: Iterable[Outcome]) -> list[Outcome]:

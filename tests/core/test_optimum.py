@@ -316,6 +316,18 @@ def test_what_few_nodes_prove_with_a_campaign_is_what_many_find_with_it():
         assert all(few.merit == best.merit for few in found if few is not None and few.proven)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
+@given(shop_like())
+def test_what_a_campaign_can_be_had_with_is_found_with_a_single_node(problem):
+    """Not the best; but that there is none is never said because nodes ran out."""
+    for offer in problem.offers:
+        many = Solver(problem).best(offer.id)
+        few = Solver(Problem(**{**fields(problem), "nodes": 1})).best(offer.id)
+
+        assert (many is None) == (few is None)
+        assert few is None or offer.id in few.applied
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
 @given(shop_like())
 def test_what_sets_add_is_remembered_as_it_would_be_worked_out_anew(problem):
