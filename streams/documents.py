@@ -1,6 +1,6 @@
 """Campaign and programme documents in files: reading, checking, publishing their schemas.
 
-How they are written, and where in a file each value is, is for `written`.
+How they are written, and where in a file each value is, is for `written_documents`.
 """
 
 import json
@@ -14,7 +14,14 @@ from streams.core.campaigns import Campaign, load_campaign
 from streams.core.grammar import DocumentError, Fault, Path, Shape
 from streams.core.programme import CHECKER, PROGRAMME, Programme, load_programme
 from streams.core.publishing import campaign_schema, programme_schema
-from streams.written import DocumentFileError, Problem, Written, is_programme, nodes, written
+from streams.written_documents import (
+    DocumentFileError,
+    Problem,
+    Written,
+    is_programme,
+    nodes,
+    written,
+)
 
 FILE_BYTES_MOST = 512 * 1024  # Reading YAML takes seconds then; a Kafka record holds 1 MB.
 

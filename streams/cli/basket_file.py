@@ -36,7 +36,15 @@ from streams.core.grammar import Path as InFile
 from streams.core.matching import CampaignIndex
 from streams.core.programme import Programme
 from streams.documents import campaign_of, programme_of, read_campaigns, read_programme, text_of
-from streams.written import DocumentFileError, Problem, Written, along, keys_of, nodes, written
+from streams.written_documents import (
+    DocumentFileError,
+    Problem,
+    Written,
+    along,
+    keys_of,
+    nodes,
+    written,
+)
 
 KEYS = ("programme", "campaigns", "member", "basket")
 # What converts a value of each key; attributes are free and converted as YAML has them.

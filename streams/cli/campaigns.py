@@ -14,7 +14,7 @@ from streams.documents import canonical, check, files_of, read_campaigns, read_p
 from streams.reading import published
 from streams.topics import Names
 from streams.wire.references import Document, campaign_bytes, content
-from streams.written import Problem
+from streams.written_documents import Problem
 
 app = typer.Typer(
     help="Check, publish and list campaigns.", add_completion=False, rich_markup_mode="markdown"

@@ -10,7 +10,7 @@ import typer
 from streams.cli import output
 from streams.cli.errors import FAILED, INFRASTRUCTURE, USAGE, VerbError
 from streams.cli.reconcile import told
-from streams.written import DocumentFileError
+from streams.written_documents import DocumentFileError
 
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 # Fast enough to end within two minutes, slow enough to watch.

@@ -19,7 +19,7 @@ from streams.reading.log import silent
 from streams.settings import Settings
 from streams.topics import SENDING
 from streams.wire.references import Document, key_of
-from streams.written import DocumentFileError, Problem
+from streams.written_documents import DocumentFileError, Problem
 
 # A broker that takes a document at all takes it well within this.
 TAKEN_S = 30.0

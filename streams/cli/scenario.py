@@ -12,7 +12,7 @@ from streams.scenarios.document import read_scenario, scenario_files
 from streams.scenarios.running import Failure, Report, run_file
 from streams.scenarios.table import RULES, rules_of
 from streams.scenarios.table import table as write_table
-from streams.written import DocumentFileError, Problem
+from streams.written_documents import DocumentFileError, Problem
 
 app = typer.Typer(
     help="Run stories of a shop through the core.", add_completion=False,

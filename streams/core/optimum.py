@@ -234,9 +234,8 @@ class Solver:
             known = best_so_far.merit
         parts = self._parts(order, budget, known)
         budget.spent |= parts.spent
-        if not parts.whole:
-            return None, sum(parts.bounds, Fraction(0))
-        return self._merged(order, parts.found), sum(parts.bounds, Fraction(0))
+        bound = sum(parts.bounds, Fraction(0))
+        return (self._merged(order, parts.found) if parts.whole else None), bound
 
     def _with(
         self, order: tuple[int, ...], must: str, budget: Budget

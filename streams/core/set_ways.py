@@ -6,16 +6,13 @@ alone.  So a part is settled by one way into the lane for each line, one laying 
 sets, and one way out for each line.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from streams.core.line_ways import Start, Way
 from streams.core.part import Outcome
 from streams.core.set_gains import SetGains
 from streams.core.set_lane import SetLane
 from streams.core.set_part import ANY, SetPart
-
-ENTRIES_A_NODE: Final = 1  # Ways of lines into the lane of the sets, to list them.
 
 
 class SetWays:
@@ -43,7 +40,7 @@ class SetWays:
         self.lanes: dict[tuple[int, ...], SetLane] = {}
         made = part.made
         self.entries = [part.entries(at, start) for at, start in enumerate(starts)]
-        count((part.made - made) // ENTRIES_A_NODE)
+        count(part.made - made)  # To list a way is as much work as a node.
         self.gains = gains
         self.most = sum([own.bare(ANY) for own in self.entries]) + part.gain
         self.losses: list[list[int]] = []
@@ -76,7 +73,7 @@ class SetWays:
         """Give some good outcomes, whatever nodes are left."""
         if not self.good:
             first = self._lane((0,) * len(self.entries))
-            self.good = [self._without_sets(), *first.quick(), *first.dearest()]
+            self.good = [self._without_sets({}), *first.quick(), *first.dearest()]
         return self.good
 
     def _quick_with(self, must: int) -> list[Outcome]:
@@ -88,19 +85,19 @@ class SetWays:
             ways = line.ways(start.at, start.running, start.off, 0)
             having = [way for way in ways if must in start.places or must in way.places]
             if having:
-                found.append(self._without_sets(at, max(having, key=_worth)))
+                found.append(self._without_sets({at: max(having, key=_worth)}))
         return found
 
-    def _without_sets(self, forced: int = -1, way: Way | None = None) -> Outcome:
-        """Give the best way of each line by itself; that of the *forced* one is given."""
+    def _without_sets(self, given: Mapping[int, Way]) -> Outcome:
+        """Give the best way of each line by itself, of some lines the one that is *given*."""
         ways = []
         for at, (line, start) in enumerate(zip(self.lines, self.starts)):
-            if at == forced and way is not None:
-                ways.append((line, start, way))
-                continue
-            most = line.most(start.at, start.running, start.off)
-            own = line.ways(start.at, start.running, start.off, most)
-            ways.append((line, start, max(own, key=_worth)))
+            way = given.get(at)
+            if way is None:
+                most = line.most(start.at, start.running, start.off)
+                own = line.ways(start.at, start.running, start.off, most)
+                way = max(own, key=_worth)
+            ways.append((line, start, way))
         return Outcome(
             sum(way.worth for *_, way in ways),
             tuple(

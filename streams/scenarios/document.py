@@ -20,7 +20,7 @@ from streams.core.grammar import (
 from streams.core.programme import Programme, load_programme
 from streams.documents import campaign_of, faults_of, text_of
 from streams.scenarios.grammar import HEAD, PARTIAL_PROGRAMME, VERBS
-from streams.written import (
+from streams.written_documents import (
     DocumentFileError,
     Place,
     Problem,

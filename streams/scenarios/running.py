@@ -10,7 +10,7 @@ from streams.scenarios.comparing import Comparison, Difference
 from streams.scenarios.document import Scenario, Step, read_scenario
 from streams.scenarios.explaining import explained
 from streams.scenarios.playing import Player, StoryError
-from streams.written import DocumentFileError, Problem
+from streams.written_documents import DocumentFileError, Problem
 
 
 class Failure(Struct, frozen=True):

@@ -1,7 +1,6 @@
 """What the core drops is freed at once: nothing refers to itself until the collector finds it.
 
-A collection over what one search of a long receipt made took a third of the search's time, and
-came to whichever receipt was next.
+A collection over what searches of long receipts had made came to whichever receipt was next.
 """
 
 import gc

@@ -24,7 +24,7 @@ from streams.documents import (
     read_campaigns,
     read_programme,
 )
-from streams.written import DocumentFileError, nodes, written
+from streams.written_documents import DocumentFileError, nodes, written
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "streams" / "sandbox" / "shop"

@@ -15,7 +15,7 @@ from streams.core.occasion import Refusal
 from streams.core.quote import quote
 from streams.core.receipt import DecimalValue
 from streams.documents import campaign_of, programme_of
-from streams.written import nodes, written
+from streams.written_documents import nodes, written
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "marketers.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
